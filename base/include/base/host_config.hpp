@@ -1,0 +1,56 @@
+// /etc/atoll/host.yaml: one file sets a host up. One struct for all of it, so that an unknown key is refused in one
+// place; each daemon reads its own section.
+#pragma once
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace base {
+
+/// Certificate files of a TCP listener with mutual TLS, absolute or relative to the configuration file's folder.
+struct TlsFiles {
+    std::string ca;
+    std::string certificate;
+    std::string key;
+};
+
+/// A TCP listener; there is none without TLS.
+struct ListenConfig {
+    std::string address; ///< "0.0.0.0:2376" or "[::]:2376"
+    TlsFiles tls;
+};
+
+struct NetworkConfig {
+    std::string interface; ///< empty: every Ethernet interface
+    bool dhcp = true;
+    std::string address; ///< "192.168.1.10/24" when not dhcp
+    std::string gateway;
+    std::vector<std::string> dns;
+};
+
+struct UpdateConfig {
+    std::string url;                 ///< of the repository; empty: no updates
+    std::string ref;                 ///< empty: the one the image was built as
+    std::vector<std::string> keys;   ///< base64 ed25519 keys, added to the image's own
+    std::uint64_t settle_seconds = 30; ///< how long everything must be healthy before a revision is good
+    std::uint64_t trial_seconds = 600; ///< then a revision nobody found good is given up
+};
+
+struct HostConfig {
+    std::string hostname = "atoll";
+    std::optional<ListenConfig> engine;
+    std::optional<ListenConfig> fleet;
+    NetworkConfig network;
+    UpdateConfig update;
+    std::map<std::string, std::string> sysctl;
+    std::vector<std::string> modules;
+
+    static constexpr const char* default_path = "/etc/atoll/host.yaml";
+    /// Defaults when there is no such file. Throws ConfigError.
+    static HostConfig load(const std::string& path = default_path);
+    static HostConfig parse(std::string_view text, const std::string& name);
+};
+
+} // namespace base
