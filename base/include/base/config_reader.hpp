@@ -68,12 +68,12 @@ public:
     void problem(const std::string& text) const;
 
     std::string as_string() const;
-    bool as_bool() const;                                           ///< true or false
-    std::int64_t as_int(std::int64_t min, std::int64_t max) const;  ///< decimal
-    std::chrono::milliseconds as_duration() const;                  ///< "250ms", "10s", "5m", "2h", "1d"
-    std::uint64_t as_size() const;                                  ///< bytes: "4096", "64KiB", "10MiB", "1GiB"
+    bool as_bool() const;                                          ///< true or false
+    std::int64_t as_int(std::int64_t min, std::int64_t max) const; ///< decimal
+    std::chrono::milliseconds as_duration() const;                 ///< "250ms", "10s", "5m", "2h", "1d"
+    std::uint64_t as_size() const;                                 ///< bytes: "4096", "64KiB", "10MiB", "1GiB"
     std::vector<ConfigValue> as_list() const;
-    std::vector<std::string> as_strings() const;                    ///< a list of strings
+    std::vector<std::string> as_strings() const; ///< a list of strings
     ConfigMap as_map() const;
 
 private:

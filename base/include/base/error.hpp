@@ -15,7 +15,8 @@ public:
     /// A failed system call; `error` is an errno value.
     Error(int error, const std::string& operation) : std::system_error(error, std::generic_category(), operation) {}
     /// A failure that is not errno's: bad input, a refused request.
-    explicit Error(std::string message) : std::system_error(EINVAL, std::generic_category()), message_(std::move(message)) {}
+    explicit Error(std::string message)
+        : std::system_error(EINVAL, std::generic_category()), message_(std::move(message)) {}
 
     const char* what() const noexcept override {
         return message_.empty() ? std::system_error::what() : message_.c_str();

@@ -51,7 +51,9 @@ void make_directories(const std::string& path, mode_t mode = 0755);
 
 /// rm -r below `dirfd`, without following symlinks or crossing into another mount. A missing path is no error.
 void remove_tree_at(int dirfd, const std::string& path);
-inline void remove_tree(const std::string& path) { remove_tree_at(AT_FDCWD, path); }
+inline void remove_tree(const std::string& path) {
+    remove_tree_at(AT_FDCWD, path);
+}
 
 /// A directory of its own that is removed with its content when the owner goes.
 class TempDir {

@@ -31,9 +31,9 @@ struct NetworkConfig {
 };
 
 struct UpdateConfig {
-    std::string url;                 ///< of the repository; empty: no updates
-    std::string ref;                 ///< empty: the one the image was built as
-    std::vector<std::string> keys;   ///< base64 ed25519 keys, added to the image's own
+    std::string url;                   ///< of the repository; empty: no updates
+    std::string ref;                   ///< empty: the one the image was built as
+    std::vector<std::string> keys;     ///< base64 ed25519 keys, added to the image's own
     std::uint64_t settle_seconds = 30; ///< how long everything must be healthy before a revision is good
     std::uint64_t trial_seconds = 600; ///< then a revision nobody found good is given up
 };

@@ -36,9 +36,9 @@ struct SpawnOptions {
     int stderr_fd = -1;    ///< -1: inherited
     /// {parent's fd, child's number}: passed on beside 0, 1 and 2. Nothing else is inherited.
     std::vector<std::pair<int, int>> extra_fds;
-    bool new_session = false;     ///< setsid(2)
-    int parent_death_signal = 0;  ///< PR_SET_PDEATHSIG, 0: none
-    int cgroup_fd = -1;           ///< directory of the cgroup to start in (CLONE_INTO_CGROUP), -1: the caller's
+    bool new_session = false;    ///< setsid(2)
+    int parent_death_signal = 0; ///< PR_SET_PDEATHSIG, 0: none
+    int cgroup_fd = -1;          ///< directory of the cgroup to start in (CLONE_INTO_CGROUP), -1: the caller's
 };
 
 /// Owns a child by pidfd. A child that is neither waited for nor detached when the owner goes is killed and reaped.
@@ -79,9 +79,9 @@ struct RunResult {
 };
 
 struct RunOptions {
-    SpawnOptions spawn;                             ///< its stdout_fd, stderr_fd and stdin_fd are not used
-    std::string input;                              ///< written to standard input
-    std::size_t output_limit = 16 * 1024 * 1024;    ///< bytes of each stream; more is an Error
+    SpawnOptions spawn;                               ///< its stdout_fd, stderr_fd and stdin_fd are not used
+    std::string input;                                ///< written to standard input
+    std::size_t output_limit = 16 * 1024 * 1024;      ///< bytes of each stream; more is an Error
     std::optional<std::chrono::milliseconds> timeout; ///< then the child is killed and Error(ETIMEDOUT) thrown
 };
 

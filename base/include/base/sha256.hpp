@@ -19,7 +19,7 @@ public:
     Sha256(Sha256&&) noexcept;
     Sha256& operator=(Sha256&&) noexcept;
     void update(std::string_view data);
-    Digest finish();      ///< once
+    Digest finish(); ///< once
     std::string finish_hex();
 
 private:

@@ -15,12 +15,12 @@ namespace base::http {
 
 struct ClientRequest {
     std::string method = "GET";
-    std::string target;                ///< "/v1/units?x=y", already encoded
+    std::string target; ///< "/v1/units?x=y", already encoded
     std::string body;
     std::string content_type = "application/json";
-    std::vector<std::string> headers;  ///< "Name: value"
+    std::vector<std::string> headers;          ///< "Name: value"
     std::chrono::milliseconds timeout{30'000}; ///< of the whole exchange; 0: none, for streams
-    std::size_t limit = 16 * 1024 * 1024; ///< bytes of the response body; more is an Error
+    std::size_t limit = 16 * 1024 * 1024;      ///< bytes of the response body; more is an Error
     /// When set, parts of a 2xx body as they come; return false to end the exchange.
     std::function<bool(std::string_view)> on_data;
 };

@@ -1,6 +1,7 @@
 // A small blocking HTTP/1.1 server (RFC 9110, 9112) on Boost.Beast's parser: one thread a connection, handlers that
 // read as straight lines, streams that can be taken over. Made for control APIs on unix sockets and mutual TLS.
-// Limits: 16 KiB of header, 30 s to send a header, `max_connections`; bodies are read by the handler with its own limit.
+// Limits: 16 KiB of header, 30 s to send a header, `max_connections`; bodies are read by the handler with its own
+// limit.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -30,9 +31,9 @@ private:
 class Request {
 public:
     virtual ~Request() = default;
-    std::string method;                       ///< "GET"
-    std::string path;                         ///< percent-decoded, without the query: "/v1.41/containers/json"
-    std::map<std::string, std::string> query; ///< decoded; of a repeated key the last
+    std::string method;                                ///< "GET"
+    std::string path;                                  ///< percent-decoded, without the query: "/v1.41/containers/json"
+    std::map<std::string, std::string> query;          ///< decoded; of a repeated key the last
     std::multimap<std::string, std::string> query_all; ///< decoded, repeated keys kept
     Peer peer;
 

@@ -37,8 +37,8 @@ protected:
 
 /// Who is at the other end.
 struct Peer {
-    std::optional<uid_t> uid;  ///< of a unix socket's peer
-    std::string tls_subject;   ///< the verified client certificate's common name
+    std::optional<uid_t> uid; ///< of a unix socket's peer
+    std::string tls_subject;  ///< the verified client certificate's common name
     std::string describe() const;
 };
 
