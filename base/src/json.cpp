@@ -1,5 +1,7 @@
 #include "base/json.hpp"
 
+#include <cmath>
+
 #include <boost/json/basic_parser_impl.hpp>
 
 #include "base/error.hpp"
@@ -50,7 +52,12 @@ public:
     static bool on_number_part(json::string_view, code&) { return true; }
     static bool on_int64(std::int64_t, json::string_view, code&) { return true; }
     static bool on_uint64(std::uint64_t, json::string_view, code&) { return true; }
-    static bool on_double(double, json::string_view, code&) { return true; }
+    static bool on_double(double number, json::string_view, code& error) {
+        // 1e999 becomes infinity, which no JSON text can spell.
+        if (!std::isfinite(number))
+            error = json::error::exponent_overflow;
+        return !error;
+    }
     static bool on_bool(bool, code&) { return true; }
     static bool on_null(code&) { return true; }
     static bool on_comment_part(json::string_view, code&) { return true; }

@@ -119,6 +119,8 @@ public:
     }
 
     std::size_t read_body(char* buffer, std::size_t size) override {
+        if (broken_)
+            throw HttpError(400, "bad HTTP in the request body");
         continue_if_expected();
         stream_.set_read_timeout(body_timeout);
         auto& body = parser_.get().body();
@@ -127,8 +129,10 @@ public:
         while (!parser_.is_done() && body.size == size) {
             if (!stream_.ahead().empty() && feed())
                 continue;
-            if (!parser_.is_done() && body.size == size && !stream_.fill())
+            if (!parser_.is_done() && body.size == size && !stream_.fill()) {
+                broken_ = true;
                 throw HttpError(400, "request body broken off");
+            }
         }
         const std::size_t count = size - body.size;
         body.data = nullptr;
@@ -142,6 +146,8 @@ public:
 
     /// Throws away the rest of a small body. False: there is too much, or it is broken.
     bool drain() {
+        if (broken_)
+            return false;
         if (expects_continue_)
             return parser_.is_done(); // the client never sent it
         std::array<char, 16384> buffer;
@@ -163,14 +169,20 @@ public:
 private:
     /// Gives what is read ahead to the parser; false when it needs more to go on.
     bool feed() {
+        if (stream_.ahead().size() < wanted_)
+            return false;
         boost::beast::error_code error;
         const std::size_t used =
             parser_.put(boost::asio::buffer(stream_.ahead().data(), stream_.ahead().size()), error);
         stream_.consume(used);
+        // Beast 1.81 asserts that a last chunk it has begun comes back with five bytes, "0\r\n\r\n": wait for them.
+        wanted_ =
+            error == beast::error::need_more && used == 0 ? std::max<std::size_t>(5, stream_.ahead().size() + 1) : 0;
         if (error == beast::error::need_more)
             return used > 0;
         if (error == beast::error::need_buffer)
             return true;
+        broken_ = error.failed(); // Beast's parser may not be used after an error
         if (error == beast::error::header_limit)
             throw HttpError(431, "header larger than 16 KiB");
         if (error)
@@ -205,6 +217,8 @@ private:
     ReadAheadStream& stream_;
     beast::request_parser<beast::buffer_body> parser_;
     bool expects_continue_ = false;
+    bool broken_ = false;
+    std::size_t wanted_ = 0; ///< bytes that must be there before the parser is asked again
 };
 
 const char* reason_phrase(unsigned status) {

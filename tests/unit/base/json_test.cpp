@@ -40,6 +40,7 @@ BOOST_AUTO_TEST_CASE(places_and_refusals) {
     BOOST_TEST(failure(R"({"a":1} x)").starts_with("x.json: line 1 column"));
     BOOST_TEST(!failure(std::string(1000, '[') + std::string(1000, ']')).empty());
     BOOST_TEST(!failure("").empty());
+    BOOST_TEST(!failure("1e999").empty());
     BOOST_TEST(failure(R"([{"k":1},{"k":2}])").empty());
 }
 
