@@ -29,7 +29,7 @@ enum class Operation : std::uint16_t {
     log_read = 7,      ///< argument: first sequence number wanted; payload of the answer: LogRecord. ENODATA: no more
 };
 
-/// `argument` of reboot, poweroff and halt: no ordered stop, only sync and the remount read-only.
+/// `argument` of reboot, poweroff and halt: no ordered stop, only sync(2).
 inline constexpr std::uint64_t shutdown_force = 1;
 
 struct Message {

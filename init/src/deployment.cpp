@@ -1,0 +1,91 @@
+#include "deployment.hpp"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/unique_fd.hpp"
+#include "files.hpp"
+#include "log.hpp"
+#include "mounts.hpp"
+
+namespace init {
+
+int resolve_deployment(const char* sysroot, const char* argument, Path& deployment) noexcept {
+    const base::UniqueFd root(::open(sysroot, O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!root)
+        return errno;
+    open_how how{};
+    how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+    how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
+    const base::UniqueFd fd(static_cast<int>(::syscall(SYS_openat2, root.get(), argument, &how, sizeof how)));
+    if (!fd)
+        return errno;
+    const Text<64> link("/proc/self/fd/", fd.get());
+    char target[4096];
+    const ssize_t size = ::readlink(link.c_str(), target, sizeof target);
+    if (size < 0)
+        return errno;
+    deployment.assign(std::string_view(target, static_cast<std::size_t>(size)));
+    if (deployment.truncated())
+        return ENAMETOOLONG;
+    // <sysroot>/ostree/deploy/NAME/deploy/NAME: what follows relies on the place of the stateroot's var.
+    std::string_view rest = deployment.view();
+    if (!rest.starts_with(sysroot))
+        return ENOTDIR;
+    rest.remove_prefix(std::string_view(sysroot).size());
+    const std::string_view expected[] = {"", "ostree", "deploy", "", "deploy", ""};
+    for (std::size_t i = 0; i < std::size(expected); ++i) {
+        const auto part = next_part(rest, '/');
+        const bool is_name = i == 3 || i == 5;
+        if (!part || (is_name ? part->empty() : *part != expected[i]))
+            return ENOTDIR;
+    }
+    return rest.data() == nullptr ? 0 : ENOTDIR;
+}
+
+namespace {
+
+/// A machine whose /boot is broken still boots; it cannot update itself, and says so.
+void mount_boot(const Path& deployment, const BlockDevice& root) noexcept {
+    BlockDevice boot;
+    if (!find_device({DeviceSpec::Kind::label, "atoll-boot"}, root.disk.view(), boot)) {
+        log_error("no file system labelled atoll-boot: /boot is not mounted, updates are not possible");
+        return;
+    }
+    const Path target(deployment.view(), "/boot");
+    // Below the physical root first: libostree looks at /boot or at /sysroot/boot, depending on how it is called.
+    if (mount_device(boot.node.c_str(), "/sysroot/boot", file_system_name(boot.type),
+                     MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME) == 0)
+        bind_mount("/sysroot/boot", target.c_str(), MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME);
+}
+
+} // namespace
+
+bool prepare_deployment(const Path& deployment, const BlockDevice& root) noexcept {
+    const Path etc(deployment.view(), "/etc");
+    const Path var(deployment.view(), "/var");
+    const Path stateroot_var(deployment.view(), "/../../var");
+    ::mkdir(stateroot_var.c_str(), 0755);
+    // Each writable part becomes a mount of its own before the deployment turns read-only under it.
+    if (bind_mount(deployment.c_str(), deployment.c_str(), 0) != 0 ||
+        bind_mount(etc.c_str(), etc.c_str(), MS_NOSUID | MS_NODEV | MS_NOATIME) != 0 ||
+        bind_mount(stateroot_var.c_str(), var.c_str(), MS_NOSUID | MS_NODEV | MS_NOATIME) != 0)
+        return false;
+    mount_boot(deployment, root);
+    return remount_bind(deployment.c_str(), MS_RDONLY | MS_NOATIME) == 0;
+}
+
+bool move_deployment(const Path& deployment, const char* new_root) noexcept {
+    const Path new_sysroot(new_root, "/sysroot");
+    ::mkdir(new_root, 0755);
+    return move_mount_point(deployment.c_str(), new_root) == 0 &&
+           move_mount_point("/sysroot", new_sysroot.c_str()) == 0;
+}
+
+} // namespace init

@@ -1,0 +1,19 @@
+// The ostree deployment that `ostree=` names, made ready to be the root.
+#pragma once
+#include "block_devices.hpp"
+#include "kernel_arguments.hpp"
+#include "text.hpp"
+
+namespace init {
+
+/// Resolves `ostree=` below `sysroot`, without leaving it. Returns 0 or an errno value; ENOTDIR when it leads
+/// elsewhere than to <sysroot>/ostree/deploy/<stateroot>/deploy/<deployment>.
+int resolve_deployment(const char* sysroot, const char* argument, Path& deployment) noexcept;
+
+/// Mounts inside the deployment: itself read-only, /etc and the stateroot's /var writable, /boot. False: logged.
+bool prepare_deployment(const Path& deployment, const BlockDevice& root) noexcept;
+
+/// Moves `deployment` and the file system it is on to `new_root` and `new_root`/sysroot.
+bool move_deployment(const Path& deployment, const char* new_root) noexcept;
+
+} // namespace init

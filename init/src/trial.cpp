@@ -1,0 +1,87 @@
+#include "trial.hpp"
+
+#include "files.hpp"
+#include "init/protocol.hpp"
+#include "log.hpp"
+
+namespace init {
+
+namespace {
+
+constexpr std::uint64_t lines_in_note = 40;
+
+} // namespace
+
+std::string_view grub_variable(std::string_view block, std::string_view name) noexcept {
+    if (!block.starts_with("# GRUB Environment Block\n"))
+        return {};
+    std::string_view rest = block;
+    while (const auto line = next_part(rest, '\n')) {
+        if (line->starts_with('#'))
+            continue;
+        if (line->starts_with(name) && line->size() > name.size() && (*line)[name.size()] == '=')
+            return skip(*line, name.size() + 1);
+    }
+    return {};
+}
+
+void Trial::begin(const KernelArguments& arguments, std::string_view grubenv) noexcept {
+    revision_ = arguments.revision;
+    length_ = arguments.trial_seconds * 1000;
+    deadline_ = never;
+    if (revision_.empty()) {
+        log_notice("kernel argument atoll.rev= is missing, the revision is not on trial");
+        return;
+    }
+    if (grub_variable(grubenv, "ok") == revision_.view()) {
+        log_info("revision ", revision_.view(), " is known good");
+        return;
+    }
+    if (length_ == 0) {
+        log_notice("revision ", revision_.view(), " is not known good; atoll.trial=0, it is not judged here");
+        return;
+    }
+    deadline_ = length_;
+    log_notice("revision ", revision_.view(), " is on trial: to be marked good within ", length_ / 1000, " s");
+}
+
+void Trial::begin(const KernelArguments& arguments) noexcept {
+    Text<1025> block;
+    if (const int error = read_text(grubenv_path, block); error != 0) {
+        revision_ = arguments.revision;
+        log_error("read ", grubenv_path, ": ", Errno{error}, ", whether this revision is good is not known");
+        return;
+    }
+    begin(arguments, block.view());
+}
+
+bool Trial::good(std::string_view revision) noexcept {
+    if (revision_.empty() || revision != revision_.view())
+        return false;
+    if (on_trial())
+        log_notice("revision ", revision_.view(), " was found good, its trial is over");
+    deadline_ = never;
+    return true;
+}
+
+void format_failure_note(std::string_view revision, std::string_view reason, Msec uptime, const LogRing& log,
+                         TextBuffer& note) noexcept {
+    note.put("revision=", revision, "\nreason=", reason, "\nuptime=", uptime / 1000, "\nlog:\n");
+    std::uint64_t sequence = log.next() > lines_in_note ? log.next() - lines_in_note : 0;
+    LogRing::Line line;
+    while (log.read(sequence, line)) {
+        note.put(line.text, "\n");
+        sequence = line.sequence + 1;
+    }
+}
+
+void write_failure_note(std::string_view revision, std::string_view reason, const LogRing& log) noexcept {
+    static Text<lines_in_note*(LogRing::max_text + 1) + 512> note;
+    note.clear();
+    format_failure_note(revision, reason, now_msec(), log, note);
+    make_directories("/var/lib/atoll/init");
+    if (const int error = write_durable(last_failure_path, note.view(), 0600); error != 0)
+        log_error("write ", last_failure_path, ": ", Errno{error});
+}
+
+} // namespace init
