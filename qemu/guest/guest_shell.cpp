@@ -85,7 +85,7 @@ private:
             options.spawn.directory = "/";
             options.spawn.new_session = true;
             options.input = qemu::shell_decode(words[4]);
-            const base::RunResult result = base::run({"/bin/sh", "-c", qemu::shell_decode(words[3])}, options);
+            const base::RunResult result = base::run({"/usr/bin/busybox", "sh", "-c", qemu::shell_decode(words[3])}, options);
             send_text("out", id, result.output);
             send_text("err", id, result.errors);
             send("end " + id + ' ' + std::to_string(result.status.shell_code()));

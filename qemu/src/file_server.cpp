@@ -71,6 +71,7 @@ struct FileServer::Impl {
         std::atomic<bool> done = false;
     };
 
+    std::mutex root_mutex;
     base::UniqueFd root;
     base::UniqueFd listener;
     base::UniqueFd stop_event;
@@ -78,8 +79,7 @@ struct FileServer::Impl {
     std::atomic<std::uint64_t> served = 0;
     std::atomic<bool> limited = false;
     std::atomic<std::int64_t> left = 0;
-    std::mutex mutex; // of connections
-    std::list<Connection> connections;
+    std::list<Connection> connections; // of the accepting thread, and of the destructor after it
     std::thread acceptor;
 
     void accept_loop();
@@ -124,6 +124,12 @@ std::uint16_t FileServer::port() const noexcept {
 
 std::string FileServer::guest_url() const {
     return fmt::format("http://10.0.2.2:{}", impl_->port);
+}
+
+void FileServer::serve(const std::string& directory) {
+    base::UniqueFd root = base::open_file(directory, O_PATH | O_DIRECTORY);
+    const std::lock_guard lock(impl_->root_mutex);
+    impl_->root = std::move(root);
 }
 
 void FileServer::fail_after(std::optional<std::uint64_t> bytes) {
@@ -197,6 +203,7 @@ bool FileServer::Impl::answer(int socket, const RequestLine& request) {
     base::UniqueFd file;
     struct stat info {};
     try {
+        const std::lock_guard lock(root_mutex);
         file = base::open_beneath(root.get(), "." + *path, O_RDONLY | O_NONBLOCK);
     } catch (const base::Error&) {
         return refuse("404 Not Found");

@@ -18,6 +18,8 @@ public:
     /// As a guest on QEMU's user network sees it.
     std::string guest_url() const;
 
+    /// Serves another directory from now on.
+    void serve(const std::string& directory);
     /// After this many more bytes of bodies every connection is cut off, and new ones are closed at once: a server that
     /// goes away in the middle. nullopt: back to normal.
     void fail_after(std::optional<std::uint64_t> bytes);

@@ -2,7 +2,7 @@
 // and ShellClient outside.
 //
 //   guest  ready BOOT                      every 100 ms while idle; BOOT is the kernel's boot id
-//   host   run ID TIMEOUT-MS COMMAND INPUT  COMMAND for `sh -c`, INPUT for its standard input
+//   host   run ID TIMEOUT-MS COMMAND INPUT  COMMAND for `busybox sh -c`, INPUT for its standard input
 //   guest  out ID TEXT, err ID TEXT        parts of standard output and standard error
 //   guest  end ID CODE                     the shell's exit code, or
 //   guest  fail ID TEXT                    why it could not be run (or took too long)

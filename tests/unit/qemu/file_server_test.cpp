@@ -58,6 +58,12 @@ BOOST_AUTO_TEST_CASE(fails_in_the_middle_when_told_and_recovers) {
     BOOST_TEST(client->get("/objects/big").body.size() == 500'000U);
 }
 
+BOOST_AUTO_TEST_CASE(another_directory_is_served_when_told) {
+    server->serve(directory / "public/objects");
+    BOOST_TEST(client->get("/summary").status == 404);
+    BOOST_TEST(client->get("/big").status == 200);
+}
+
 BOOST_AUTO_TEST_CASE(certificates_verify_and_are_kept) {
     const qemu::TlsMaterial material = qemu::make_tls_material(directory / "tls");
     for (const char* side : {"server", "client"}) {
