@@ -28,6 +28,7 @@ struct ImageRecord {
     std::vector<std::string> diff_ids;   ///< lowest first
     std::vector<std::string> chain_ids;  ///< lowest first
     std::uint64_t size = 0;              ///< bytes of its layers' files
+    std::vector<std::uint64_t> layer_sizes; ///< lowest first
     std::string architecture;
     std::string os;
     std::string variant;

@@ -114,12 +114,14 @@ bool LocalImageStore::Impl::load_images() {
 /// Fills in what the layers on disk tell.
 void LocalImageStore::Impl::complete(ImageRecord& record) const {
     record.size = 0;
+    record.layer_sizes.clear();
     record.info.lower_directories.clear();
     for (const std::string& chain_id : record.chain_ids) {
         const auto layer = layers.find(chain_id);
         if (layer == layers.end())
             throw base::Error(fmt::format("layer {} is missing", chain_id));
         record.size += layer->second;
+        record.layer_sizes.push_back(layer->second);
         record.info.lower_directories.insert(record.info.lower_directories.begin(), layer_path(chain_id) + "/diff");
     }
 }
