@@ -16,19 +16,6 @@
 namespace qemu {
 namespace {
 
-base::UniqueFd connect_unix(const std::string& directory, const std::string& name) {
-    // /proc/self/fd/N/NAME fits sun_path however long the directory's name is.
-    const base::UniqueFd dir = base::open_file(directory, O_PATH | O_DIRECTORY);
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    const std::string path = fmt::format("/proc/self/fd/{}/{}", dir.get(), name);
-    path.copy(address.sun_path, sizeof(address.sun_path) - 1);
-    base::UniqueFd socket(base::check(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
-    base::check(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)),
-                "connect " + directory + "/" + name);
-    return socket;
-}
-
 /// Waits until QEMU has made its last socket, or has ended.
 bool wait_for_socket(const std::string& directory, const std::string& name, int ended_fd, const Deadline& deadline) {
     const base::UniqueFd inotify(base::check(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK), "inotify_init1"));
@@ -46,6 +33,19 @@ bool wait_for_socket(const std::string& directory, const std::string& name, int 
 }
 
 } // namespace
+
+base::UniqueFd connect_machine_socket(const std::string& directory, const std::string& name) {
+    // /proc/self/fd/N/NAME fits sun_path however long the directory's name is.
+    const base::UniqueFd dir = base::open_file(directory, O_PATH | O_DIRECTORY);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    const std::string path = fmt::format("/proc/self/fd/{}/{}", dir.get(), name);
+    path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+    base::UniqueFd socket(base::check(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+    base::check(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)),
+                "connect " + directory + "/" + name);
+    return socket;
+}
 
 std::uint16_t free_port() {
     const base::UniqueFd socket(base::check(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
@@ -102,12 +102,7 @@ void Machine::start() {
         power_cut();
         throw base::Error("QEMU did not start: " + base::read_file(path("qemu.log")));
     }
-    base::with_context("machine " + options_.name, [&] { connect(); });
-}
-
-void Machine::connect() {
-    qmp_.emplace(connect_unix(options_.directory, "qmp.sock"));
-    shell_.emplace(connect_unix(options_.directory, "shell.sock"));
+    qmp_.emplace(connect_machine_socket(options_.directory, "qmp.sock"));
 }
 
 bool Machine::running() {
@@ -127,7 +122,7 @@ void Machine::wait_console(const std::string& text, Seconds limit) {
 }
 
 std::size_t Machine::wait_console_any(const std::vector<std::string>& texts, Seconds limit) {
-    return console_->wait_for_any(texts, Deadline(limit), qemu_ ? qemu_.pidfd() : -1);
+    return console_->wait_for_any(texts, Deadline(limit), ended_fd());
 }
 
 ConsoleLog& Machine::console() {
@@ -136,13 +131,16 @@ ConsoleLog& Machine::console() {
 
 void Machine::type(const std::string& text) {
     if (!console_input_)
-        console_input_ = connect_unix(options_.directory, "console.sock");
+        console_input_ = connect_machine_socket(options_.directory, "console.sock");
     base::write_all(console_input_.get(), text, "the console of " + options_.name);
 }
 
 ShellClient& Machine::shell() {
+    if (!running())
+        throw base::Error("machine " + options_.name + " does not run; " + console_->path() + "\n" +
+                          console_->tail(20));
     if (!shell_)
-        throw base::Error("machine " + options_.name + " does not run");
+        shell_.emplace(connect_machine_socket(options_.directory, "shell.sock"));
     return *shell_;
 }
 

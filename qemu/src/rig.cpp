@@ -57,7 +57,7 @@ std::string find_docker(const Places& places) {
 
 Rig::Rig(const Places& places, RigOptions options)
     : places_(places), options_(std::move(options)), tls_(make_tls_material(places.out + "/tls")),
-      server_(std::in_place, options_.repository), docker_(find_docker(places)), machine_([&] {
+      server_(std::in_place, options_.repository, options_.server_port), docker_(find_docker(places)), machine_([&] {
           MachineOptions machine = machine_options(options_);
           machine.config_drive = tls_.server_files();
           machine.config_drive["host.yaml"] = host_yaml();
@@ -108,6 +108,20 @@ void Rig::wait_next_boot(Seconds limit) {
     const Deadline deadline(limit);
     machine_.wait_rebooted(limit);
     wait_good(Seconds(deadline.poll_milliseconds() / 1000.0));
+}
+
+void Rig::wait_fallback(const std::string& expected, Seconds limit) {
+    const Deadline deadline(limit);
+    const auto left = [&deadline] {
+        return Seconds(deadline.poll_milliseconds() / 1000.0);
+    };
+    // Boots of the bad release may get as far as a shell, or not: its version decides.
+    do {
+        machine_.wait_rebooted(left());
+        if (machine_.run("test -s /run/atoll/good-revision").ok() && version() != expected)
+            throw base::Error("release " + version() + " was found good");
+    } while (version() != expected);
+    wait_good(left());
 }
 
 std::string Rig::health() {

@@ -62,6 +62,8 @@ public:
     /// Powers on. The overlay is made when there is none. Throws base::Error with what QEMU said.
     void start();
     bool running();
+    /// Readable when QEMU has ended, for poll(2); -1 when it was never started.
+    int ended_fd() const noexcept { return qemu_ ? qemu_.pidfd() : -1; }
 
     // The console.
     void wait_console(const std::string& text, Seconds limit);
@@ -81,6 +83,8 @@ public:
     /// Repeats the command until it exits with 0; for states that have no event to wait for.
     std::string run_until(const std::string& command, Seconds limit);
     void write_file(const std::string& path, const std::string& content);
+    /// Lets somebody else use the port of the shell; the next command takes it again.
+    void release_shell() noexcept { shell_.reset(); }
 
     // Power.
     void press_power_button(); ///< ACPI
@@ -107,7 +111,6 @@ private:
     void make_config_drive();
     void make_firmware();
     std::vector<std::string> arguments() const;
-    void connect();
     ShellClient& shell();
 
     MachineOptions options_;
@@ -119,6 +122,9 @@ private:
     base::UniqueFd console_input_;
     std::string boot_id_;
 };
+
+/// Connects to one of a machine's sockets ("shell.sock", "console.sock"), however long its directory's name is.
+base::UniqueFd connect_machine_socket(const std::string& directory, const std::string& name);
 
 /// A TCP port of 127.0.0.1 that was free a moment ago.
 std::uint16_t free_port();

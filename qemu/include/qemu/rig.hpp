@@ -21,6 +21,7 @@ struct RigOptions {
     unsigned settle_seconds = 5;
     unsigned trial_seconds = 120;
     std::vector<std::uint16_t> more_ports;
+    std::uint16_t server_port = 0; ///< of the update server; 0: a free one
     bool die_with_parent = true;
 };
 
@@ -34,6 +35,9 @@ public:
     void wait_good(Seconds limit);
     /// Waits for another boot than the one seen last, then wait_good.
     void wait_next_boot(Seconds limit);
+    /// After a reboot into a release that is no good: follows the boots until `version` runs again and is good.
+    /// Throws base::Error when the other release is found good, or at the limit.
+    void wait_fallback(const std::string& version, Seconds limit);
     /// The answer of engined's health request, as JSON text.
     std::string health();
     /// The version of the booted image.
