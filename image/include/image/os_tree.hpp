@@ -1,0 +1,24 @@
+// The OS tree: the base tree, our programs and files, and what is made from them.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "image/spec.hpp"
+#include "image/tree.hpp"
+
+namespace image {
+
+struct OsTreeInput {
+    const ImageSpec& spec;
+    std::string base_tree;
+    std::string bin_dir;
+    std::int64_t timestamp = 0;
+    std::vector<std::string> public_keys; ///< base64: of the keys that sign this build
+};
+
+/// Makes the tree in `root`, which must not exist, on the base tree's file system. Throws base::Error, also when a
+/// program or library needs a library that is not in the tree.
+Tree make_os_tree(const OsTreeInput& input, const std::string& root);
+
+} // namespace image

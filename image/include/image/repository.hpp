@@ -1,0 +1,44 @@
+// An ostree repository in archive mode: where commits are made, and what is served over HTTP.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "image/signing_key.hpp"
+
+namespace image {
+
+struct CommitRequest {
+    std::string tree; ///< directory
+    std::string name;
+    std::string version;
+    std::string ref;
+    std::int64_t timestamp = 0;
+};
+
+class Repository {
+public:
+    /// Opens, or makes an empty one.
+    static Repository open_or_create(const std::string& path);
+    ~Repository();
+    Repository(Repository&&) noexcept;
+
+    const std::string& path() const noexcept { return path_; }
+    /// Every file 0:0, no xattrs, no parent: the commit's id is a function of the request and the tree's content.
+    std::string commit(const CommitRequest& request);
+    /// Takes a commit and its objects from another repository of the build host; the ref stays as it is.
+    void pull(const std::string& source, const std::string& commit);
+    /// Writes the commit's detached metadata: `ostree.sign.ed25519`, one signature a key; without keys none.
+    void sign(const std::string& commit, const std::vector<SigningKey>& keys);
+    void set_ref(const std::string& ref, const std::string& commit);
+    void update_summary();
+
+private:
+    struct State;
+    Repository(std::string path, std::unique_ptr<State> state);
+    std::string path_;
+    std::unique_ptr<State> state_;
+};
+
+} // namespace image
