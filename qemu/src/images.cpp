@@ -149,7 +149,7 @@ void Images::make() {
         build({.directory = "second", .yaml = "next", .version = "2.0", .number = 2}, first_repository());
     if (!fs::exists(container_image()))
         run_logged(places_, "image-busybox",
-                   {places_.binaries + "/mkimage", "container", places_.source + "/qemu/guest/busybox.yaml", "-o",
+                   {places_.binaries + "/mkimage", "container", places_.source + "/rootfs/busybox.yaml", "-o",
                     container_image(), "--bin-dir", places_.binaries});
 }
 

@@ -1,0 +1,49 @@
+// The image boots to healthy services by both firmwares, and powers off in order.
+#include "shared_rig.hpp"
+
+namespace {
+
+using vm_test::Seconds;
+
+void boots_and_powers_off(qemu::Firmware firmware, const std::string& name) {
+    qemu::RigOptions options = vm_test::rig_options(name);
+    options.firmware = firmware;
+    qemu::Rig rig(vm_test::places(), options);
+    rig.boot(vm_test::boot_limit);
+    qemu::Machine& machine = rig.machine();
+    BOOST_TEST(rig.version() == "1.0");
+    BOOST_TEST((machine.run("test -d /sys/firmware/efi").code == 0) == (firmware == qemu::Firmware::uefi));
+    // PID 1 is ours, and the only process it has not started itself is a kernel thread or somebody's child.
+    BOOST_TEST(machine.run_checked("cat /proc/1/comm") == "init\n");
+    BOOST_TEST(machine.run_checked("initctl status").find("running") != std::string::npos);
+    for (const char* service : {"network", "updater", "fleet", "echo"})
+        BOOST_TEST(rig.docker_checked({"ps", "-q", "--filter", std::string("label=atoll.system=") + service}).size() >
+                       0,
+                   service << " does not run");
+    // The tree is read-only, /etc and /var are not.
+    BOOST_TEST(machine.run("touch /usr/x || touch /x").code != 0);
+    machine.run_checked("touch /etc/x /var/x && rm /etc/x /var/x");
+    BOOST_TEST(machine.run_checked("cat /etc/hostname /proc/sys/kernel/hostname").find(name) != std::string::npos);
+
+    if (firmware == qemu::Firmware::uefi)
+        machine.press_power_button();
+    else
+        machine.run_checked("initctl poweroff");
+    machine.wait_powered_off(Seconds(120));
+    // Both file systems were cleanly unmounted: their journals need no recovery at the next mount.
+    machine.start();
+    rig.wait_good(vm_test::boot_limit);
+    BOOST_TEST(machine.run_checked("dmesg | grep -c 'recovery complete' || true") == "0\n");
+    machine.press_ctrl_alt_del();
+    machine.wait_rebooted(vm_test::boot_limit);
+}
+
+} // namespace
+
+BOOST_AUTO_TEST_CASE(uefi) {
+    boots_and_powers_off(qemu::Firmware::uefi, "boot-uefi");
+}
+
+BOOST_AUTO_TEST_CASE(bios) {
+    boots_and_powers_off(qemu::Firmware::bios, "boot-bios");
+}

@@ -1,0 +1,130 @@
+// The engine dies, hangs and comes back; what it runs does not notice.
+#include "shared_rig.hpp"
+
+namespace {
+
+using vm_test::Seconds;
+
+qemu::Rig& rig() {
+    return vm_test::SharedRig::get(vm_test::rig_options("engine"));
+}
+
+std::string engine_pid() {
+    std::string pid = rig().machine().run_checked("pidof engined");
+    return pid.substr(0, pid.find_first_of(" \n"));
+}
+
+/// Waits for an engined with another pid that answers.
+void wait_for_new_engine(const std::string& old_pid) {
+    rig().machine().run_until("p=$(pidof engined) && [ \"${p%% *}\" != " + old_pid + " ] && enginectl health",
+                              Seconds(120));
+}
+
+std::string pid_of(const std::string& container) {
+    return rig().docker_checked({"inspect", "-f", "{{.State.Pid}}", container});
+}
+
+} // namespace
+
+BOOST_FIXTURE_TEST_SUITE(engine, vm_test::SharedRig::CollectLogs)
+
+BOOST_AUTO_TEST_CASE(docker_client_from_outside) {
+    qemu::Rig& machine = rig();
+    machine.docker_checked({"version"});
+    machine.docker_checked({"info"});
+    machine.docker_checked({"load", "-i", vm_test::images().container_image()});
+    BOOST_TEST(machine.docker_checked({"images", "--format", "{{.Repository}}:{{.Tag}}"}) == "busybox:1");
+    const auto result = machine.docker({"run", "--rm", "busybox:1", "sh", "-c", "echo out; echo err >&2; exit 42"});
+    BOOST_TEST(result.output == "out\n");
+    BOOST_TEST(result.errors == "err\n");
+    BOOST_TEST(result.status.code == 42);
+    machine.docker_checked({"run", "-d", "--name", "short", "busybox:1", "sh", "-c", "exit 3"});
+    BOOST_TEST(machine.docker_checked({"wait", "short"}) == "3");
+    machine.docker_checked({"run", "-d", "--name", "killed", "busybox:1", "sleep", "1000"});
+    machine.docker_checked({"kill", "killed"});
+    BOOST_TEST(machine.docker_checked({"wait", "killed"}) == "137");
+    machine.docker_checked({"rm", "short", "killed"});
+    BOOST_TEST(machine.docker_checked({"ps", "-aq"}).empty());
+}
+
+BOOST_AUTO_TEST_CASE(system_containers_are_hidden_and_safe) {
+    qemu::Rig& machine = rig();
+    const std::string system = machine.docker_checked({"ps", "-aq", "--filter", "label=atoll.system"});
+    BOOST_TEST(!system.empty());
+    BOOST_TEST(machine.docker_checked({"ps", "-aq"}).empty());
+    const std::string echo = machine.docker_checked({"ps", "-q", "--filter", "label=atoll.system=echo"});
+    const std::string pid = pid_of(echo);
+    for (const char* verb : {"stop", "kill", "pause", "restart"})
+        BOOST_TEST(!machine.docker({verb, echo}).status.success(), verb << " of a system container was not refused");
+    BOOST_TEST(!machine.docker({"rm", "-f", echo}).status.success());
+    BOOST_TEST(!machine.docker({"exec", echo, "true"}).status.success());
+    BOOST_TEST(pid_of(echo) == pid);
+}
+
+BOOST_AUTO_TEST_CASE(killed_engine_stops_nothing) {
+    qemu::Rig& machine = rig();
+    machine.docker_checked({"run", "-d", "--name", "survivor", "busybox:1", "sh", "-c",
+                            "i=0; while true; do echo line $i; i=$((i+1)); sleep 1; done"});
+    const std::string pid = pid_of("survivor");
+    const std::string system_before = machine.machine().run_checked("pidof fleetd updaterd");
+    const std::string old_engine = engine_pid();
+    machine.machine().run_checked("kill -9 " + old_engine);
+    wait_for_new_engine(old_engine);
+    BOOST_TEST(pid_of("survivor") == pid);
+    BOOST_TEST(machine.machine().run_checked("pidof fleetd updaterd") == system_before);
+    // Logs from before and after, state and stop still work.
+    BOOST_TEST(machine.docker_checked({"logs", "survivor"}).starts_with("line 0\n"));
+    const std::string count = machine.docker_checked({"logs", "--tail", "1", "survivor"}).substr(5);
+    machine.machine().run_until("docker=1; grep -q 'line " + std::to_string(std::stoi(count) + 2) +
+                                    "' /var/lib/atoll/engine/containers/*/*log*",
+                                Seconds(60));
+    BOOST_TEST(machine.docker_checked({"inspect", "-f", "{{.State.Status}}", "survivor"}) == "running");
+    machine.docker_checked({"stop", "-t", "1", "survivor"});
+    BOOST_TEST(machine.docker_checked({"inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "survivor"}) ==
+               "exited 137");
+    machine.docker_checked({"rm", "survivor"});
+}
+
+BOOST_AUTO_TEST_CASE(container_that_ends_while_the_engine_is_away) {
+    qemu::Rig& machine = rig();
+    machine.docker_checked({"run", "-d", "--name", "ends", "busybox:1", "sh", "-c", "sleep 3; echo bye; exit 5"});
+    const std::string old_engine = engine_pid();
+    const std::string pid = pid_of("ends");
+    // Stopped: it cannot see the end. Killed afterwards, it has to find it out from the monitor.
+    machine.machine().run_checked("kill -STOP " + old_engine);
+    machine.machine().run_until("! kill -0 " + pid, Seconds(60));
+    machine.machine().run_checked("kill -9 " + old_engine);
+    wait_for_new_engine(old_engine);
+    BOOST_TEST(machine.docker_checked({"wait", "ends"}) == "5");
+    BOOST_TEST(machine.docker_checked({"logs", "ends"}) == "bye");
+    machine.docker_checked({"rm", "ends"});
+}
+
+BOOST_AUTO_TEST_CASE(hung_engine_is_restarted) {
+    qemu::Rig& machine = rig();
+    machine.docker_checked({"run", "-d", "--name", "calm", "busybox:1", "sleep", "1000"});
+    const std::string pid = pid_of("calm");
+    const std::string old_engine = engine_pid();
+    machine.machine().run_checked("kill -STOP " + old_engine);
+    wait_for_new_engine(old_engine);
+    BOOST_TEST(pid_of("calm") == pid);
+    machine.docker_checked({"rm", "-f", "calm"});
+}
+
+BOOST_AUTO_TEST_CASE(kill_everything_and_the_services_come_back) {
+    qemu::Rig& machine = rig();
+    const std::string old_engine = engine_pid();
+    // kill(-1) takes everybody but PID 1 and the caller: also the rig's shell, so nobody is there to answer.
+    try {
+        machine.machine().run("setsid busybox kill -9 -1", Seconds(5));
+    } catch (const base::Error& error) {
+        BOOST_TEST_MESSAGE("as it should be: " << error.what());
+    }
+    wait_for_new_engine(old_engine);
+    machine.machine().run_until("enginectl health", Seconds(180));
+    BOOST_TEST(machine.machine().run_checked("cat /proc/1/comm") == "init\n");
+    for (const char* service : {"network", "updater", "fleet", "echo"})
+        machine.machine().run_until("enginectl ps | grep " + std::string(service) + " | grep -qi running", Seconds(60));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
