@@ -1,0 +1,61 @@
+// What this boot means, worked out when updaterd starts, from what was recorded, GRUB's environment, the deployments
+// and the booted revision. Pure: nothing is written here.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "updater/record.hpp"
+
+namespace updater {
+
+/// A deployment in boot order: the first is what GRUB tries first.
+struct Deployment {
+    Release release;
+    std::int64_t timestamp = 0;
+    bool booted = false;
+    bool pinned = false;
+    std::string ref;
+};
+
+/// What init left behind when it gave a revision up (init/protocol.hpp, last_failure_path).
+struct InitFailure {
+    std::string revision;
+    std::string reason;
+    std::vector<std::string> log;
+    static std::optional<InitFailure> parse(std::string_view text);
+};
+
+struct BootFacts {
+    Release booted; ///< its revision is the kernel's atoll.rev; empty when the kernel has none
+    std::string boot_id;
+    std::string ok;    ///< `ok=` of grubenv
+    std::string trial; ///< `trial=` of grubenv
+    std::string tries; ///< `tries=` of grubenv
+    std::vector<Deployment> deployments;
+    std::optional<InitFailure> init_failure;
+    std::int64_t now = 0;
+};
+
+enum class BootKind {
+    same,      ///< this boot was assessed before; updaterd only started again
+    unknown,   ///< the kernel has no atoll.rev: no boot counting, nothing to judge
+    on_trial,  ///< booted a revision that is not known good
+    good,      ///< booted the known good one
+    fell_back, ///< booted the known good one because a newer one failed
+};
+
+struct BootAssessment {
+    BootKind kind = BootKind::unknown;
+    std::optional<Receipt> receipt;  ///< of the revision that failed, when there is none yet
+    bool staged_is_deployed = false; ///< the staged update has its boot entry: nothing is staged any more
+    bool put_booted_first = false;   ///< the order of the boot entries should say what was found out
+    bool has_fallback = false;       ///< another deployment is there to go back to
+};
+
+/// Also brings `record` up to date: state, boot id, trial, pending and staged.
+BootAssessment assess_boot(Record& record, const BootFacts& facts);
+
+} // namespace updater

@@ -1,0 +1,95 @@
+// What the updater remembers across restarts and power cuts: /var/lib/atoll/updater/state.json, written durably as a
+// whole. Every field is optional on reading and unknown ones are skipped, because the file outlives releases: the
+// release before reads what the next one wrote, and the other way round.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "updater/state_machine.hpp"
+
+namespace updater {
+
+/// One deployment, or what is to become one. Fields that are not known are empty.
+struct Release {
+    std::string version;
+    std::string commit;   ///< 64 hexadecimal digits
+    std::string revision; ///< atoll.rev, 16 hexadecimal digits
+    bool operator==(const Release&) const = default;
+    /// "1.2 (revision 00f3...)", for messages.
+    std::string describe() const;
+};
+
+/// Content that is here and checked; --finalize makes it the newest deployment.
+struct StagedUpdate {
+    Release release; ///< the revision it will get is drawn when it is staged, so that every later step can be repeated
+    std::string ref;
+    std::int64_t time = 0;
+};
+
+/// Boot entries were written, the boot that tries them has not come yet.
+struct PendingBoot {
+    std::string kind; ///< "upgrade" or "rollback"
+    Release target;
+    Release from;
+    std::string boot_id; ///< of the boot in which they were written
+};
+
+/// The revision that is, or last was, on trial.
+struct Trial {
+    std::string revision;
+    unsigned boots = 0; ///< that got as far as updaterd
+    std::string boot_id;
+};
+
+/// Why a revision was given up.
+struct Receipt {
+    Release release;
+    std::string found_by; ///< "updaterd", "init", or "boot counter": who saw it
+    std::string check;    ///< which check failed
+    std::string detail;
+    std::vector<std::string> log; ///< last lines, at most `max_log_lines`
+    unsigned boots = 0;           ///< boots that got as far as updaterd
+    std::int64_t time = 0;
+    Release fell_back_to;
+    bool condemned = true; ///< its commit is not tried again until told so
+
+    static constexpr std::size_t max_log_lines = 40;
+    static constexpr std::size_t max_line_bytes = 500;
+};
+
+struct Record {
+    State state = State::idle;
+    State judgement = State::idle; ///< idle, good or rolled_back: how the last judged boot went
+    std::string boot_id;
+    std::optional<StagedUpdate> staged;
+    std::optional<PendingBoot> pending;
+    std::optional<Trial> trial;
+    std::vector<Receipt> receipts; ///< oldest first, at most `max_receipts`
+    std::string last_error;
+
+    static constexpr std::size_t max_receipts = 16;
+    static constexpr std::size_t max_bytes = 1024 * 1024;
+
+    /// Where a job without result goes back to.
+    State resting() const noexcept { return staged ? State::staged : judgement; }
+    /// The newest receipt that condemns `commit`, or nullptr.
+    const Receipt* condemned(std::string_view commit) const noexcept;
+    const Receipt* receipt_of(std::string_view revision) const noexcept;
+    void add_receipt(Receipt receipt);
+    /// Lets `commit` be tried again.
+    void pardon(std::string_view commit) noexcept;
+};
+
+/// Throws base::Error naming what is wrong.
+Record parse_record(std::string_view text, const std::string& name);
+std::string serialize_record(const Record& record);
+
+/// A missing file is a new machine; a damaged one is put aside as state.json.bad and reported: a machine must be able
+/// to judge its boot with an empty record.
+Record load_record(const std::string& path);
+void save_record(const std::string& path, const Record& record);
+
+} // namespace updater

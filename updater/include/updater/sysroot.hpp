@@ -1,0 +1,60 @@
+// The deployments of this machine, on libostree. Whoever changes something here is a process of its own
+// (updater-worker): nothing in it may be interrupted half-way by the daemon's other work.
+//
+// The crash-safe order of every change of boot entries. GRUB does not replay /boot's journal, so that what it reads is
+// what has been checkpointed. libostree alone renames `loader`, and then deletes what the old one named at once; on
+// disk `loader` may still be the old one.
+//   1. write the new deployment, its kernel and `loader.N`, without cleaning up (do_postclean = FALSE)
+//   2. freeze and thaw /boot: the journal is empty, `loader` on disk is the new one
+//   3. only then remove old deployments, kernels and loader directories (ostree_sysroot_cleanup)
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "updater/boot_assessment.hpp"
+#include "updater/paths.hpp"
+
+namespace updater {
+
+class Repository;
+
+class Sysroot {
+public:
+    static constexpr const char* stateroot = "atoll";
+
+    /// `booted_revision` finds the booted deployment when libostree does not (a sysroot that is not "/").
+    /// With `own_namespace` the mounts are made writable in a mount namespace of our own, when needed.
+    static Sysroot open(const Paths& paths, const std::string& booted_revision, bool own_namespace);
+    ~Sysroot();
+    Sysroot(Sysroot&&) noexcept;
+
+    /// In boot order.
+    std::vector<Deployment> deployments() const;
+    Repository& repository() noexcept;
+
+    /// Makes the commit the newest deployment: /etc merged from the booted one, its kernel arguments with another
+    /// atoll.rev. Kept beside it: the booted one, pinned ones, and those of the revisions in `keep`.
+    void deploy(const std::string& commit, const std::string& revision, const std::string& ref,
+                const std::vector<std::string>& keep);
+    /// Makes the deployment with that revision the first one to boot.
+    void put_first(const std::string& revision);
+    /// Takes the protection of a staged commit away.
+    void drop_staged();
+    /// Removes what no deployment uses any more.
+    void cleanup();
+
+private:
+    struct Impl;
+    explicit Sysroot(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+/// Makes everything written to the file system of `directory` readable without its journal: FIFREEZE and FITHAW.
+/// When `directory` is not a file system of its own (`parent` is on the same) only syncs: freezing the root file
+/// system would be no safer, and would stop us. Throws base::Error.
+void flush_boot(const std::string& directory, const std::string& parent);
+/// Thaws a file system that a killed process left frozen; nothing happens when it is not.
+void thaw_boot(const std::string& directory) noexcept;
+
+} // namespace updater

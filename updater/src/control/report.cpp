@@ -1,0 +1,111 @@
+#include "report.hpp"
+
+#include <ctime>
+
+#include "base/json.hpp"
+#include "record_json.hpp"
+
+namespace updater {
+
+namespace {
+
+namespace json = base::json;
+
+std::string explain(const std::string& state) {
+    static const std::map<std::string, std::string> text{
+        {"idle", "no update was tried yet"},
+        {"checking", "asking the repository"},
+        {"downloading", "fetching an update"},
+        {"verifying", "checking what was fetched"},
+        {"staged", "an update is ready; it is installed at the next reboot"},
+        {"rebooting", "another deployment boots next"},
+        {"trying", "the booted release is on trial"},
+        {"good", "the booted release was found good"},
+        {"rolled-back", "a newer release failed and the one before is running"},
+    };
+    const auto found = text.find(state);
+    return found == text.end() ? "" : found->second;
+}
+
+void add_release(std::string& out, const char* label, const base::JsonObject& status, const char* key,
+                 const std::string& note) {
+    const auto object = status.object(key);
+    if (!object)
+        return;
+    const Release release = release_from_json(object);
+    out += fmt::format("{:<10}{}  commit {}{}{}\n", label, release.version.empty() ? "?" : release.version,
+                       release.commit.empty() ? "unknown" : release.commit.substr(0, 12),
+                       release.revision.empty() ? "" : "  revision " + release.revision,
+                       note.empty() ? "" : "  (" + note + ")");
+}
+
+void add_receipt(std::string& out, const json::value& item) {
+    const base::JsonObject receipt(item, "receipt");
+    const Release release = release_from_json(receipt.object("release"));
+    out += fmt::format("\n{} failed on {}: {}\n  {}\n", release.describe(), render_time(receipt.integer("time")),
+                       receipt.string("check"), receipt.string("detail"));
+    out += fmt::format("  seen by {}, boots that got as far as updaterd: {}{}\n", receipt.string("found_by"),
+                       receipt.integer("boots"), receipt.boolean("condemned") ? "; not tried again unless forced" : "");
+    for (const std::string& line : receipt.strings("log"))
+        out += "  | " + line + "\n";
+}
+
+} // namespace
+
+std::string render_time(std::int64_t seconds) {
+    const std::time_t time = seconds;
+    struct tm parts {};
+    if (::gmtime_r(&time, &parts) == nullptr)
+        return "?";
+    std::array<char, 32> text{};
+    std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S", &parts);
+    return text.data();
+}
+
+std::string render_status(const std::string& json_text) {
+    const json::value document = base::parse_json(json_text, "status");
+    const base::JsonObject status(document, "status");
+    const std::string state = status.string("state");
+    std::string out = fmt::format("{:<10}{}: {}\n", "state", state, explain(state));
+    add_release(out, "booted", status, "booted", status.boolean("booted_is_good") ? "good" : "not known good");
+    add_release(out, "staged", status, "staged", "");
+    if (const auto pending = status.object("pending"))
+        add_release(out, "next", *pending, "release", pending->string("kind"));
+    add_release(out, "rollback", status, "rollback", "");
+    if (const auto trial = status.object("trial")) {
+        out += fmt::format("{:<10}boot {}, {} of {} s", "trial", trial->integer("boots"), trial->integer("seconds"),
+                           trial->integer("deadline_seconds"));
+        if (trial->has("healthy_seconds"))
+            out += fmt::format("; healthy for {} of {} s", trial->integer("healthy_seconds"),
+                               trial->integer("settle_seconds"));
+        else if (trial->has("waiting_for"))
+            out += "; waiting for: " + trial->string("waiting_for");
+        out += "\n";
+    }
+    if (const auto progress = status.object("progress"))
+        out += fmt::format("{:<10}{} bytes, {} of {} objects\n", "progress", progress->integer("bytes"),
+                           progress->integer("objects"), progress->integer("total_objects"));
+    if (const std::string error = status.string("last_error"); !error.empty())
+        out += fmt::format("{:<10}{}\n", "error", error);
+    const json::array& receipts = status.array("receipts");
+    if (!receipts.empty())
+        add_receipt(out, receipts.back());
+    return out;
+}
+
+std::string render_history(const std::string& json_text) {
+    const json::value document = base::parse_json(json_text, "history");
+    std::string out;
+    for (const json::value& item : document.as_array()) {
+        const base::JsonObject entry(item, "history");
+        const auto object = entry.object("release");
+        const Release release = release_from_json(object);
+        const bool known = !release.commit.empty() || !release.revision.empty();
+        out += fmt::format("{}  {:<16}{}{}{}\n", render_time(entry.integer("time")), entry.string("event"),
+                           known ? release.describe() : "", known && !entry.string("detail").empty() ? ": " : "",
+                           entry.string("detail"));
+    }
+    return out.empty() ? "nothing happened yet\n" : out;
+}
+
+} // namespace updater

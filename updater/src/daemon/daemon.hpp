@@ -1,0 +1,102 @@
+// updaterd: holds the state, runs the workers, judges the boot, answers on D-Bus.
+#pragma once
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/host_config.hpp"
+#include "bus_server.hpp"
+#include "event_loop.hpp"
+#include "updater/boot_assessment.hpp"
+#include "updater/history.hpp"
+#include "updater/image_info.hpp"
+#include "updater/judge.hpp"
+#include "updater/paths.hpp"
+#include "updater/record.hpp"
+#include "worker_job.hpp"
+
+namespace updater {
+
+/// Where updates come from: the host's configuration, and the image for what it leaves open.
+struct UpdateSource {
+    std::string url;
+    std::string ref;
+    std::int64_t threshold = 1;
+};
+
+class Daemon {
+public:
+    Daemon(EventLoop& loop, Paths paths, std::string worker_program);
+    ~Daemon();
+
+    /// Works out what this boot means and starts to judge it.
+    void start();
+
+private:
+    // daemon.cpp: state, boot, D-Bus
+    void assess();
+    void handle(const BusCall& call);
+    BusView view() const;
+    std::string status_text() const;
+    void change(Event event);
+    void save() noexcept;
+    void fail(const std::string& what) noexcept;
+    void refresh_deployments();
+    void confirm_good();
+    void write_ok();
+    std::vector<std::string> worker(std::vector<std::string> arguments) const;
+    const Deployment* rollback_target() const;
+    bool on_trial() const noexcept { return record_.state == State::trying; }
+    /// Tells init; false and logged when it is not there.
+    bool tell_init_good() noexcept;
+    void ask_reboot(const std::string& reason);
+
+    // daemon_update.cpp: what is asked for
+    UpdateSource source() const;
+    void check(const BusCall& call);
+    void upgrade(const BusCall& call);
+    void start_pull(const BusCall& call, bool metadata_only);
+    void on_pull_line(const base::json::object& line);
+    void on_pull_end(const BusCall& call, bool metadata_only, const UpdateSource& from, const WorkerResult& result);
+    void stage(const Release& release, const UpdateSource& from);
+    void rollback(const BusCall& call);
+    void reorder(const BusCall& call, const Release& target, bool reverts);
+    void mark_good(const BusCall& call);
+
+    // daemon_trial.cpp: judging the boot
+    void start_judging();
+    void watch_health();
+    void on_health(const HealthReport& report);
+    void on_verdict(Judge::Verdict verdict);
+    void give_up();
+    void write_receipt(Judge::Failure failure, std::vector<std::string> log);
+
+    EventLoop& loop_;
+    Paths paths_;
+    std::string worker_program_;
+    Record record_;
+    History history_;
+    Release booted_;
+    std::string grub_ok_;
+    std::vector<Deployment> deployments_;
+    bool has_fallback_ = false;
+    BusProgress progress_;
+
+    std::unique_ptr<WorkerJob> job_; ///< the one that looks for updates or changes boot entries
+    std::unique_ptr<WorkerJob> health_job_;
+    std::unique_ptr<WorkerJob> log_job_;
+    std::unique_ptr<EventLoop::Watch> deadline_;
+    std::unique_ptr<EventLoop::Watch> retry_;
+    std::optional<Judge> judge_;
+    bool given_up_ = false;
+    std::unique_ptr<BusServer> bus_; ///< last: its clients' calls reach everything above
+};
+
+/// `updaterd --finalize`: makes the staged update the newest deployment. Returns false when nothing is staged.
+bool finalize(const Paths& paths, const std::string& worker_program, bool own_namespace);
+
+/// Since the kernel started, with time asleep.
+Judge::Time boot_time();
+
+} // namespace updater

@@ -1,0 +1,153 @@
+// Judging the booted revision while it is on trial.
+#include <charconv>
+#include <ctime>
+
+#include "base/error.hpp"
+#include "base/files.hpp"
+#include "base/grub_env.hpp"
+#include "base/log.hpp"
+#include "daemon.hpp"
+#include "updater/boot_text.hpp"
+
+namespace updater {
+
+namespace {
+
+// We give up before init does: its last word knows less of the reason.
+constexpr std::chrono::seconds before_init{20};
+constexpr std::int64_t default_init_trial = 600;
+constexpr unsigned log_lines = 20;
+
+std::chrono::seconds init_trial(const std::string& command_line) {
+    const std::string text = kernel_argument(command_line, "atoll.trial");
+    std::int64_t seconds = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+    const bool valid = error == std::errc() && end == text.data() + text.size() && seconds > 0;
+    return std::chrono::seconds(valid ? seconds : default_init_trial);
+}
+
+base::UpdateConfig update_config(const std::string& path) {
+    try {
+        return base::HostConfig::load(path).update;
+    } catch (const base::Error& error) {
+        // A mistake in the host's configuration is no fault of the release: judge with the defaults.
+        base::log_error("{}", error.what());
+        return {};
+    }
+}
+
+} // namespace
+
+void Daemon::start_judging() {
+    const base::UpdateConfig config = update_config(paths_.host_yaml);
+    const std::string command_line = base::read_file_if_exists(paths_.command_line, 64 * 1024).value_or("");
+    const std::chrono::seconds limit = init_trial(command_line);
+    const std::chrono::seconds margin = std::min(before_init, limit / 4);
+    Judge::Options options;
+    options.settle = std::chrono::seconds(config.settle_seconds);
+    options.deadline = std::min<Judge::Time>(std::chrono::seconds(config.trial_seconds), limit - margin);
+    judge_.emplace(options);
+    const Judge::Time left = std::max(options.deadline - boot_time(), Judge::Time(0));
+    // Reports carry the clock as well; this is for the case that none comes.
+    deadline_ = loop_.after(left + options.settle + std::chrono::seconds(1), [this] {
+        if (judge_ && !judge_->healthy_since())
+            on_verdict(judge_->expired(boot_time()));
+    });
+    watch_health();
+}
+
+void Daemon::watch_health() {
+    auto on_line = [this](const base::json::object& line) {
+        if (const auto* unreachable = line.if_contains("unreachable"))
+            on_health(HealthReport::unreachable(base::json::serialize(*unreachable)));
+        else if (const auto* health = line.if_contains("health"))
+            on_health(HealthReport::parse(base::json::serialize(*health), "engined's health"));
+    };
+    auto on_end = [this](const WorkerResult& result) {
+        health_job_.reset();
+        base::log_warning("watching the health of the services ended: {}", result.error);
+        if (judge_)
+            retry_ = loop_.after(std::chrono::seconds(2), [this] { watch_health(); });
+    };
+    health_job_ = std::make_unique<WorkerJob>(
+        loop_, WorkerJob::Options{.argv = worker({"watch-health"}), .on_line = on_line, .on_end = on_end});
+}
+
+void Daemon::on_health(const HealthReport& report) {
+    if (judge_)
+        on_verdict(judge_->observe(report, boot_time()));
+}
+
+void Daemon::on_verdict(Judge::Verdict verdict) {
+    if (verdict == Judge::Verdict::good) {
+        const std::chrono::seconds settle = std::chrono::duration_cast<std::chrono::seconds>(judge_->options().settle);
+        write_ok();
+        history_.add("good", booted_, fmt::format("everything required was healthy for {} s", settle.count()));
+    } else if (verdict == Judge::Verdict::bad && !given_up_) {
+        given_up_ = true;
+        give_up();
+    }
+}
+
+void Daemon::give_up() {
+    Judge::Failure failure = judge_->failure().value_or(Judge::Failure{"", "engined answers", "no report came", false});
+    base::log_error("{} is given up: {}: {}", booted_.describe(), failure.check, failure.detail);
+    if (!has_fallback_) {
+        // Nothing to go back to: another boot of the same is no better than waiting for this one.
+        fail(fmt::format("not healthy within its trial ({}: {}), and there is no other deployment", failure.check,
+                         failure.detail));
+        history_.add("not good", booted_, record_.last_error);
+        return;
+    }
+    if (failure.service.empty()) {
+        write_receipt(std::move(failure), {});
+        return;
+    }
+    const std::vector<std::string> argv =
+        worker({"logs", "--service", failure.service, "--lines", std::to_string(log_lines)});
+    log_job_ = std::make_unique<WorkerJob>(
+        loop_, WorkerJob::Options{.argv = argv,
+                                  .on_end =
+                                      [this, failure](const WorkerResult& result) {
+                                          log_job_.reset();
+                                          const base::json::value document(result.result);
+                                          std::vector<std::string> log =
+                                              result.ok ? base::JsonObject(document, "log").strings("lines")
+                                                        : std::vector<std::string>{"no log: " + result.error};
+                                          write_receipt(failure, std::move(log));
+                                      },
+                                  .silence = std::chrono::seconds(15)});
+}
+
+void Daemon::write_receipt(Judge::Failure failure, std::vector<std::string> log) {
+    Receipt receipt;
+    receipt.release = booted_;
+    receipt.found_by = "updaterd";
+    receipt.check = failure.check;
+    receipt.detail = failure.detail;
+    receipt.log = std::move(log);
+    receipt.boots = record_.trial ? record_.trial->boots : 1;
+    receipt.time = std::time(nullptr);
+    record_.add_receipt(receipt);
+    save();
+    history_.add("given up", booted_, failure.check + ": " + failure.detail);
+    if (failure.definite) {
+        // The same revision would fail again: let GRUB fall back at once instead of using up its tries.
+        try {
+            base::GrubEnv env = base::GrubEnv::load(paths_.grub_env);
+            env.set("trial", booted_.revision);
+            env.set("tries", "0");
+            env.store_in_place(paths_.grub_env);
+        } catch (const base::Error& error) {
+            base::log_error("{}", error.what());
+        }
+    }
+    try {
+        ask_reboot(fmt::format("revision {} failed its trial: {}", booted_.revision, plain_text(failure.check, 100)));
+    } catch (const base::Error& error) {
+        // init gives the revision up by itself when its own deadline comes.
+        fail(error.what());
+    }
+}
+
+} // namespace updater

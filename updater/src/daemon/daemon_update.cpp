@@ -1,0 +1,215 @@
+// Check, upgrade, rollback, mark-good: what people ask updaterd for.
+#include <ctime>
+
+#include "base/error.hpp"
+#include "base/grub_env.hpp"
+#include "base/log.hpp"
+#include "base/sha256.hpp"
+#include "daemon.hpp"
+#include "record_json.hpp"
+#include "updater/boot_text.hpp"
+
+namespace updater {
+
+namespace json = base::json;
+
+UpdateSource Daemon::source() const {
+    const base::HostConfig host = base::HostConfig::load(paths_.host_yaml);
+    const ImageInfo image = ImageInfo::load(paths_.image_yaml);
+    UpdateSource source{host.update.url, host.update.ref.empty() ? image.ref : host.update.ref, image.threshold};
+    if (source.url.empty())
+        throw base::Error(fmt::format("no update.url in {}: this host gets no updates", paths_.host_yaml));
+    if (source.ref.empty())
+        throw base::Error(fmt::format("no update.ref in {} and no ref in {}", paths_.host_yaml, paths_.image_yaml));
+    return source;
+}
+
+void Daemon::check(const BusCall& call) {
+    start_pull(call, true);
+}
+
+void Daemon::upgrade(const BusCall& call) {
+    start_pull(call, false);
+}
+
+void Daemon::start_pull(const BusCall& call, bool metadata_only) {
+    if (job_)
+        throw base::Error("another request is being worked on");
+    if (on_trial())
+        throw base::Error("the booted release is on trial; it has to be found good before another one is fetched");
+    if (record_.state == State::rebooting)
+        throw base::Error("another deployment boots next; reboot first, or take it back with rollback");
+    const UpdateSource from = source();
+    std::vector<std::string> arguments{
+        "pull", "--url", from.url, "--ref", from.ref, "--threshold", std::to_string(from.threshold)};
+    if (metadata_only)
+        arguments.emplace_back("--metadata-only");
+    if (call.option("allow-downgrade"))
+        arguments.emplace_back("--allow-downgrade");
+    if (!call.option("force")) {
+        for (const Receipt& receipt : record_.receipts) {
+            if (receipt.condemned && base::is_sha256_hex(receipt.release.commit)) {
+                arguments.emplace_back("--refuse");
+                arguments.push_back(receipt.release.commit);
+            }
+        }
+    }
+    progress_ = {};
+    change(Event::check);
+    try {
+        job_ = std::make_unique<WorkerJob>(
+            loop_, WorkerJob::Options{.argv = worker(std::move(arguments)),
+                                      .on_line = [this](const json::object& line) { on_pull_line(line); },
+                                      .on_end =
+                                          [this, call, metadata_only, from](const WorkerResult& result) {
+                                              job_.reset();
+                                              on_pull_end(call, metadata_only, from, result);
+                                          }});
+    } catch (const base::Error&) {
+        change(Event::ended);
+        throw;
+    }
+}
+
+void Daemon::on_pull_line(const json::object& line) {
+    const json::value document(line);
+    const base::JsonObject reader(document, "updater-worker");
+    if (const auto now = reader.object("progress")) {
+        progress_.bytes = static_cast<std::uint64_t>(now->integer("bytes"));
+        progress_.objects = static_cast<std::uint64_t>(now->integer("objects"));
+        progress_.total_objects = static_cast<std::uint64_t>(now->integer("total"));
+        bus_->progress_changed(progress_);
+        return;
+    }
+    const std::string stage = reader.string("stage");
+    if (stage == "downloading") {
+        progress_.total_bytes = static_cast<std::uint64_t>(reader.integer("bytes"));
+        progress_.total_objects = static_cast<std::uint64_t>(reader.integer("objects"));
+        change(Event::update_found);
+    } else if (stage == "verifying") {
+        progress_ = {};
+        change(Event::content_complete);
+    }
+}
+
+void Daemon::on_pull_end(const BusCall& call, bool metadata_only, const UpdateSource& from,
+                         const WorkerResult& result) {
+    if (!result.ok) {
+        change(Event::ended);
+        fail(result.error);
+        history_.add(metadata_only ? "check failed" : "upgrade refused", {}, record_.last_error);
+        call.reply->error(record_.last_error);
+        return;
+    }
+    const json::value document(result.result);
+    const base::JsonObject reader(document, "updater-worker");
+    const Release release = release_from_json(reader.object("release"));
+    json::object answer = result.result;
+    if (!reader.boolean("newer") || metadata_only) {
+        change(Event::ended);
+        record_.last_error.clear();
+        save();
+        answer["staged"] = record_.staged && record_.staged->release.commit == release.commit;
+        call.reply->ok(json::serialize(answer));
+        return;
+    }
+    stage(release, from);
+    answer["release"] = release_to_json(record_.staged->release);
+    answer["staged"] = true;
+    if (call.option("reboot")) {
+        try {
+            ask_reboot("upgrade to " + release.version);
+        } catch (const base::Error& error) {
+            call.reply->error(fmt::format("staged, but not rebooting: {}", error.what()));
+            return;
+        }
+    }
+    call.reply->ok(json::serialize(answer));
+}
+
+void Daemon::stage(const Release& release, const UpdateSource& from) {
+    const bool same = record_.staged && record_.staged->release.commit == release.commit;
+    StagedUpdate staged{release, from.ref, std::time(nullptr)};
+    staged.release.revision = same ? record_.staged->release.revision : draw_revision();
+    record_.staged = staged;
+    record_.last_error.clear();
+    record_.pardon(release.commit); // it is only here because it was forced, or never failed
+    change(Event::content_verified);
+    if (!same)
+        history_.add("staged", staged.release, "from " + from.url + " " + from.ref);
+}
+
+void Daemon::rollback(const BusCall& call) {
+    if (job_)
+        throw base::Error("another request is being worked on");
+    const Deployment* target = rollback_target();
+    if (target == nullptr)
+        throw base::Error("there is no other deployment to go back to");
+    const Receipt* receipt = record_.receipt_of(target->release.revision);
+    if (receipt != nullptr && !target->booted && !call.option("force"))
+        throw base::Error(fmt::format("{} failed on this host ({}: {}); to boot it all the same, force it",
+                                      target->release.describe(), receipt->check, receipt->detail));
+    reorder(call, target->release, target->booted);
+}
+
+void Daemon::reorder(const BusCall& call, const Release& target, bool reverts) {
+    if (!reverts) {
+        // A count that GRUB finished would keep the target from booting.
+        base::GrubEnv env = base::GrubEnv::load(paths_.grub_env);
+        if (env.get("trial") == target.revision) {
+            env.unset("trial");
+            env.unset("tries");
+            env.store_in_place(paths_.grub_env);
+        }
+    }
+    const bool drops_staged = record_.staged.has_value();
+    if (drops_staged) {
+        // Finalised at shutdown, it would be put in front again.
+        history_.add("dropped", record_.staged->release, "by a rollback");
+        record_.staged.reset();
+        record_.state = record_.state == State::staged ? record_.judgement : record_.state;
+        save();
+    }
+    job_ = std::make_unique<WorkerJob>(
+        loop_, WorkerJob::Options{
+                   .argv = worker({"put-first", "--revision", target.revision}),
+                   .on_end =
+                       [this, call, target, reverts, drops_staged](const WorkerResult& result) {
+                           job_.reset();
+                           refresh_deployments();
+                           if (!result.ok) {
+                               fail(result.error);
+                               call.reply->error(record_.last_error);
+                               return;
+                           }
+                           if (reverts) {
+                               record_.pending.reset();
+                               if (record_.state == State::rebooting)
+                                   change(Event::order_reverted);
+                               history_.add("rollback", target, "stays; the change of deployment was taken back");
+                           } else {
+                               record_.pending = PendingBoot{"rollback", target, booted_, record_.boot_id};
+                               change(Event::order_written);
+                               history_.add("rollback", target, "boots next");
+                           }
+                           if (call.option("reboot"))
+                               ask_reboot("rollback to " + target.version);
+                           call.reply->ok(json::serialize(json::object{{"release", release_to_json(target)},
+                                                                       {"reverted", reverts},
+                                                                       {"dropped_staged", drops_staged}}));
+                       },
+                   .dies_with_us = false});
+}
+
+void Daemon::mark_good(const BusCall& call) {
+    if (booted_.revision.empty())
+        throw base::Error("the kernel has no atoll.rev: there is nothing to mark");
+    const bool was_good = booted_.revision == grub_ok_;
+    if (!was_good) {
+        write_ok();
+        history_.add("good", booted_, "marked by hand");
+    }
+    call.reply->ok(json::serialize(json::object{{"release", release_to_json(booted_)}, {"was_good", was_good}}));
+}
+
+} // namespace updater

@@ -1,0 +1,61 @@
+#include "base/error.hpp"
+#include "base/files.hpp"
+#include "base/grub_env.hpp"
+#include "base/log.hpp"
+#include "daemon.hpp"
+
+namespace updater {
+
+namespace {
+
+// init allows 120 s for all of it.
+constexpr std::chrono::milliseconds deploy_timeout = std::chrono::seconds(110);
+
+std::string known_good(const std::string& grub_env) {
+    try {
+        return base::GrubEnv::load(grub_env).get("ok");
+    } catch (const base::Error& error) {
+        base::log_error("{}", error.what());
+        return {};
+    }
+}
+
+} // namespace
+
+bool finalize(const Paths& paths, const std::string& worker_program, bool own_namespace) {
+    Record record = load_record(paths.state_file());
+    if (!record.staged)
+        return false;
+    const StagedUpdate staged = *record.staged;
+    History history(paths.history_file());
+    std::vector<std::string> argv{worker_program, "--root", paths.root};
+    if (own_namespace)
+        argv.emplace_back("--own-namespace");
+    for (const std::string& word :
+         {std::string("deploy"), std::string("--commit"), staged.release.commit, std::string("--revision"),
+          staged.release.revision, std::string("--ref"), staged.ref})
+        argv.push_back(word);
+    if (const std::string good = known_good(paths.grub_env); !good.empty()) {
+        argv.emplace_back("--keep");
+        argv.push_back(good);
+    }
+    const WorkerResult result = run_worker(argv, deploy_timeout);
+    if (!result.ok) {
+        record.last_error = "finalise: " + result.error;
+        save_record(paths.state_file(), record);
+        history.add("finalise failed", staged.release, result.error);
+        throw base::Error(fmt::format("deploy {}: {}", staged.release.describe(), result.error));
+    }
+    // From here on the boot entries are the truth; a record that cannot be written is made up for at the next start.
+    Release from;
+    from.revision = kernel_argument(base::read_file_if_exists(paths.command_line, 64 * 1024).value_or(""), "atoll.rev");
+    record.staged.reset();
+    record.pending = PendingBoot{"upgrade", staged.release, from, record.boot_id};
+    record.state = next_state(record.state, Event::order_written, record.resting()).value_or(State::rebooting);
+    save_record(paths.state_file(), record);
+    history.add("finalised", staged.release, "boots next");
+    base::log_notice("{} boots next", staged.release.describe());
+    return true;
+}
+
+} // namespace updater

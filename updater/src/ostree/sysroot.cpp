@@ -1,0 +1,219 @@
+#include "updater/sysroot.hpp"
+
+#include <ostree.h>
+#include <sys/stat.h>
+
+#include "base/error.hpp"
+#include "base/files.hpp"
+#include "base/log.hpp"
+#include "glib_owner.hpp"
+#include "repository.hpp"
+#include "updater/boot_text.hpp"
+
+namespace updater {
+
+struct Sysroot::Impl {
+    Paths paths;
+    std::string booted_revision;
+    GOwner<OstreeSysroot> sysroot;
+    std::unique_ptr<Repository> repository;
+
+    std::vector<GOwner<OstreeDeployment>> list() const;
+    GOwner<OstreeDeployment> booted() const;
+    void write(const std::vector<OstreeDeployment*>& order);
+};
+
+namespace {
+
+std::string boot_options(OstreeDeployment* deployment) {
+    OstreeBootconfigParser* config = ostree_deployment_get_bootconfig(deployment);
+    const char* options = config != nullptr ? ostree_bootconfig_parser_get(config, "options") : nullptr;
+    return options != nullptr ? options : "";
+}
+
+std::string revision_of(OstreeDeployment* deployment) {
+    return kernel_argument(boot_options(deployment), "atoll.rev");
+}
+
+std::string origin_ref(OstreeDeployment* deployment) {
+    GKeyFile* origin = ostree_deployment_get_origin(deployment);
+    const GString text(origin != nullptr ? g_key_file_get_string(origin, "origin", "refspec", nullptr) : nullptr);
+    return text ? text.get() : "";
+}
+
+// libostree would otherwise take /boot/grub/grub.cfg for a reason to call grub-mkconfig.
+void require_no_bootloader(OstreeRepo* repo) {
+    const char* bootloader = ostree_repo_get_bootloader(repo);
+    if (std::string_view(bootloader != nullptr ? bootloader : "") != "none")
+        throw base::Error(fmt::format("sysroot.bootloader is '{}' in the repository's configuration; it has to be "
+                                      "'none', as our grub.cfg reads the boot entries itself",
+                                      bootloader != nullptr ? bootloader : ""));
+}
+
+// libostree makes the entry's title of the os-release after the merge of /etc, which this host may have edited.
+void require_safe_title(OstreeSysroot* sysroot, OstreeDeployment* deployment) {
+    const GString path(ostree_sysroot_get_deployment_dirpath(sysroot, deployment));
+    const base::UniqueFd root =
+        base::open_at(ostree_sysroot_get_fd(sysroot), path.get(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (const char* name : {"etc/os-release", "usr/lib/os-release"}) {
+        try {
+            const base::UniqueFd file = base::open_in_root(root.get(), name, O_RDONLY);
+            require_safe_os_release(base::read_fd(file.get(), 64 * 1024, name), name);
+        } catch (const base::Error& error) {
+            if (error.error() != ENOENT)
+                throw;
+        }
+    }
+}
+
+} // namespace
+
+std::vector<GOwner<OstreeDeployment>> Sysroot::Impl::list() const {
+    const GPtrArrayOwner array(ostree_sysroot_get_deployments(sysroot.get()));
+    std::vector<GOwner<OstreeDeployment>> deployments;
+    for (guint index = 0; index < array->len; ++index)
+        deployments.push_back(share(static_cast<OstreeDeployment*>(g_ptr_array_index(array.get(), index))));
+    return deployments;
+}
+
+GOwner<OstreeDeployment> Sysroot::Impl::booted() const {
+    if (OstreeDeployment* deployment = ostree_sysroot_get_booted_deployment(sysroot.get()))
+        return share(deployment);
+    for (GOwner<OstreeDeployment>& deployment : list()) {
+        if (!booted_revision.empty() && revision_of(deployment.get()) == booted_revision)
+            return std::move(deployment);
+    }
+    return nullptr;
+}
+
+// The crash-safe order, see the header.
+void Sysroot::Impl::write(const std::vector<OstreeDeployment*>& order) {
+    const GPtrArrayOwner array(g_ptr_array_new());
+    for (OstreeDeployment* deployment : order)
+        g_ptr_array_add(array.get(), deployment);
+    OstreeSysrootWriteDeploymentsOpts options{};
+    options.do_postclean = FALSE;
+    Failure failure;
+    if (!ostree_sysroot_write_deployments_with_options(sysroot.get(), array.get(), &options, nullptr, failure))
+        failure.raise("write boot entries");
+    flush_boot(paths.boot, paths.root);
+}
+
+Sysroot::Sysroot(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Sysroot::~Sysroot() = default;
+Sysroot::Sysroot(Sysroot&&) noexcept = default;
+
+Sysroot Sysroot::open(const Paths& paths, const std::string& booted_revision, bool own_namespace) {
+    auto impl = std::make_unique<Impl>();
+    impl->paths = paths;
+    impl->booted_revision = booted_revision;
+    const GOwner<GFile> path(g_file_new_for_path(paths.root.c_str()));
+    impl->sysroot.reset(ostree_sysroot_new(path.get()));
+    Failure failure;
+    if (own_namespace && !ostree_sysroot_initialize_with_mount_namespace(impl->sysroot.get(), nullptr, failure))
+        failure.raise("make the sysroot writable in a mount namespace");
+    Failure loading;
+    if (!ostree_sysroot_load(impl->sysroot.get(), nullptr, loading))
+        loading.raise("read the deployments of " + paths.root);
+    impl->repository = std::make_unique<Repository>(share(ostree_sysroot_repo(impl->sysroot.get())));
+    return Sysroot(std::move(impl));
+}
+
+Repository& Sysroot::repository() noexcept {
+    return *impl_->repository;
+}
+
+std::vector<Deployment> Sysroot::deployments() const {
+    const GOwner<OstreeDeployment> booted = impl_->booted();
+    std::vector<Deployment> result;
+    for (const GOwner<OstreeDeployment>& item : impl_->list()) {
+        Deployment deployment;
+        deployment.release.commit = ostree_deployment_get_csum(item.get());
+        deployment.release.revision = revision_of(item.get());
+        deployment.booted = booted && ostree_deployment_equal(booted.get(), item.get());
+        deployment.pinned = ostree_deployment_is_pinned(item.get());
+        deployment.ref = origin_ref(item.get());
+        try {
+            const CommitInfo commit = impl_->repository->read_commit(deployment.release.commit);
+            deployment.release.version = commit.version;
+            deployment.timestamp = commit.timestamp;
+        } catch (const base::Error& error) {
+            // A damaged commit object must not hide that the deployment is there.
+            base::log_warning("{}", error.what());
+        }
+        result.push_back(std::move(deployment));
+    }
+    return result;
+}
+
+void Sysroot::deploy(const std::string& commit, const std::string& revision, const std::string& ref,
+                     const std::vector<std::string>& keep) {
+    require_no_bootloader(impl_->repository->get());
+    thaw_boot(impl_->paths.boot);
+    const GOwner<OstreeDeployment> booted = impl_->booted();
+    if (!booted)
+        throw base::Error("deploy " + commit + ": the booted deployment is not known");
+    const std::vector<GOwner<OstreeDeployment>> old = impl_->list();
+    for (const GOwner<OstreeDeployment>& deployment : old) {
+        if (revision_of(deployment.get()) == revision) {
+            base::log_notice("revision {} is deployed already", revision);
+            return;
+        }
+    }
+    std::vector<std::string> arguments = next_kernel_arguments(boot_options(booted.get()), revision);
+    std::vector<char*> argv;
+    for (std::string& argument : arguments)
+        argv.push_back(argument.data());
+    argv.push_back(nullptr);
+
+    const GKeyFileOwner origin(ostree_sysroot_origin_new_from_refspec(impl_->sysroot.get(), ref.c_str()));
+    Failure failure;
+    OstreeDeployment* raw = nullptr;
+    if (!ostree_sysroot_deploy_tree(impl_->sysroot.get(), ostree_deployment_get_osname(booted.get()), commit.c_str(),
+                                    origin.get(), booted.get(), argv.data(), &raw, nullptr, failure))
+        failure.raise("deploy " + commit);
+    const GOwner<OstreeDeployment> created(raw);
+
+    require_safe_title(impl_->sysroot.get(), created.get());
+
+    std::vector<OstreeDeployment*> order{created.get()};
+    for (const GOwner<OstreeDeployment>& deployment : old) {
+        const bool kept = ostree_deployment_equal(deployment.get(), booted.get()) ||
+                          ostree_deployment_is_pinned(deployment.get()) ||
+                          std::find(keep.begin(), keep.end(), revision_of(deployment.get())) != keep.end();
+        if (kept)
+            order.push_back(deployment.get());
+    }
+    impl_->write(order);
+}
+
+void Sysroot::put_first(const std::string& revision) {
+    require_no_bootloader(impl_->repository->get());
+    thaw_boot(impl_->paths.boot);
+    const std::vector<GOwner<OstreeDeployment>> old = impl_->list();
+    const auto chosen = std::find_if(old.begin(), old.end(), [&](const GOwner<OstreeDeployment>& deployment) {
+        return revision_of(deployment.get()) == revision;
+    });
+    if (chosen == old.end())
+        throw base::Error("no deployment with revision " + revision);
+    if (chosen == old.begin())
+        return;
+    std::vector<OstreeDeployment*> order{chosen->get()};
+    for (const GOwner<OstreeDeployment>& deployment : old) {
+        if (deployment != *chosen)
+            order.push_back(deployment.get());
+    }
+    impl_->write(order);
+}
+
+void Sysroot::drop_staged() {
+    impl_->repository->set_ref(staged_ref, "");
+}
+
+void Sysroot::cleanup() {
+    Failure failure;
+    if (!ostree_sysroot_cleanup(impl_->sysroot.get(), nullptr, failure))
+        failure.raise("clean up old deployments");
+}
+
+} // namespace updater

@@ -1,0 +1,12 @@
+// JSON of the record's parts, shared by the state file, the history and the status document.
+#pragma once
+#include "base/json.hpp"
+#include "updater/record.hpp"
+
+namespace updater {
+
+base::json::object release_to_json(const Release& release);
+Release release_from_json(const std::optional<base::JsonObject>& object);
+base::json::object receipt_to_json(const Receipt& receipt);
+
+} // namespace updater

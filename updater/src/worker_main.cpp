@@ -1,0 +1,191 @@
+// updater-worker: one job a process, told on the command line by updaterd, answered in JSON lines on standard output:
+//   {"stage":"downloading","release":{...},"bytes":123,"objects":4}   a stage begins (sizes: expected)
+//   {"progress":{"bytes":12,"objects":1,"total":4}}
+//   {"health":{...}}                                                   watch-health: one report
+//   {"result":{...}}  or  {"error":"..."}                              the last line
+// It holds what is heavy or dangerous (libostree, curl, untrusted input), so that updaterd stays small and survives.
+#include <thread>
+
+#include <CLI/CLI.hpp>
+
+#include "base/cli.hpp"
+#include "base/error.hpp"
+#include "base/files.hpp"
+#include "base/host_config.hpp"
+#include "base/log.hpp"
+#include "record_json.hpp"
+#include "updater/boot_text.hpp"
+#include "updater/health_watch.hpp"
+#include "updater/paths.hpp"
+#include "updater/sysroot.hpp"
+#include "updater/update_pull.hpp"
+
+namespace {
+
+namespace json = base::json;
+using namespace updater;
+
+void say(const json::object& line) {
+    base::write_all(STDOUT_FILENO, json::serialize(line) + "\n", "standard output");
+}
+
+struct Arguments {
+    std::string root = "/";
+    bool own_namespace = false;
+    PullRequest pull;
+    std::string commit;
+    std::string revision;
+    std::string ref;
+    std::vector<std::string> keep;
+    std::string service;
+    unsigned lines = 20;
+    unsigned interval_ms = 1000;
+};
+
+Sysroot open_sysroot(const Arguments& arguments, const Paths& paths) {
+    const std::string booted = kernel_argument(base::read_file(paths.command_line, 64 * 1024), "atoll.rev");
+    return Sysroot::open(paths, booted, arguments.own_namespace);
+}
+
+json::object to_json(const PullOutcome& outcome) {
+    return {{"newer", outcome.newer},
+            {"release", release_to_json(outcome.release)},
+            {"timestamp", outcome.timestamp},
+            {"bytes", outcome.download_bytes},
+            {"objects", outcome.objects}};
+}
+
+json::object inspect(const Arguments& arguments, const Paths& paths) {
+    json::array deployments;
+    for (const Deployment& deployment : open_sysroot(arguments, paths).deployments())
+        deployments.push_back(json::object{{"release", release_to_json(deployment.release)},
+                                           {"timestamp", deployment.timestamp},
+                                           {"booted", deployment.booted},
+                                           {"pinned", deployment.pinned},
+                                           {"ref", deployment.ref}});
+    return {{"deployments", std::move(deployments)}};
+}
+
+json::object pull(const Arguments& arguments, const Paths& paths) {
+    const base::HostConfig host = base::HostConfig::load(paths.host_yaml);
+    const TrustedKeys keys = TrustedKeys::load(paths.trusted_keys, paths.revoked_keys, host.update.keys);
+    Sysroot sysroot = open_sysroot(arguments, paths);
+    const PullObserver observer{
+        [](const std::string& stage, const PullOutcome& outcome) {
+            json::object line = to_json(outcome);
+            line["stage"] = stage;
+            say(line);
+        },
+        [](std::uint64_t bytes, std::uint64_t objects, std::uint64_t total) {
+            say({{"progress", json::object{{"bytes", bytes}, {"objects", objects}, {"total", total}}}});
+        }};
+    return to_json(pull_update(sysroot, paths, keys, arguments.pull, observer));
+}
+
+json::object deploy(const Arguments& arguments, const Paths& paths) {
+    {
+        Sysroot sysroot = open_sysroot(arguments, paths);
+        sysroot.deploy(arguments.commit, arguments.revision, arguments.ref, arguments.keep);
+    }
+    // What is on disk now, not what the object that wrote it remembers.
+    Sysroot sysroot = open_sysroot(arguments, paths);
+    sysroot.drop_staged();
+    sysroot.cleanup();
+    return {{"revision", arguments.revision}};
+}
+
+json::object put_first(const Arguments& arguments, const Paths& paths) {
+    open_sysroot(arguments, paths).put_first(arguments.revision);
+    open_sysroot(arguments, paths).cleanup();
+    return {{"revision", arguments.revision}};
+}
+
+json::object drop_staged(const Arguments& arguments, const Paths& paths) {
+    Sysroot sysroot = open_sysroot(arguments, paths);
+    sysroot.drop_staged();
+    sysroot.cleanup();
+    return {};
+}
+
+[[noreturn]] void watch_health(const Arguments& arguments, const Paths& paths) {
+    for (;;) {
+        std::string raw;
+        const HealthReport report = ask_health(paths.engine_socket, &raw);
+        if (report.reachable)
+            say({{"health", base::parse_json(raw, "engined's health")}});
+        else
+            say({{"unreachable", report.error}});
+        std::this_thread::sleep_for(std::chrono::milliseconds(arguments.interval_ms));
+    }
+}
+
+json::object logs(const Arguments& arguments, const Paths& paths) {
+    const std::vector<std::string> lines = service_log(paths.engine_socket, arguments.service, arguments.lines);
+    return {{"lines", json::array(lines.begin(), lines.end())}};
+}
+
+using Job = json::object (*)(const Arguments&, const Paths&);
+
+int run(int argc, char** argv) {
+    CLI::App app{"The jobs of updaterd, one a process; updaterd starts it, people use updatectl"};
+    Arguments arguments;
+    Job job = nullptr;
+    app.set_version_flag("--version", base::version());
+    app.add_option("--root", arguments.root, "directory that stands for /")->capture_default_str();
+    app.add_flag("--own-namespace", arguments.own_namespace, "make the sysroot writable in a mount namespace");
+    app.require_subcommand(1);
+
+    auto add = [&](const char* name, const char* text, Job function) {
+        return app.add_subcommand(name, text)->callback([&job, function] { job = function; });
+    };
+    add("inspect", "list the deployments", inspect);
+    CLI::App* pulling = add("pull", "fetch and check an update", pull);
+    pulling->add_option("--url", arguments.pull.url, "repository")->required();
+    pulling->add_option("--ref", arguments.pull.ref, "stream")->required();
+    pulling->add_option("--commit", arguments.pull.commit, "this commit, not what the stream names");
+    pulling->add_option("--refuse", arguments.pull.refused, "a commit that failed before")->allow_extra_args(false);
+    pulling->add_option("--threshold", arguments.pull.threshold, "keys that have to have signed");
+    pulling->add_option("--max-object-bytes", arguments.pull.max_object_bytes,
+                        "bound of a file when the commit does not tell its sizes");
+    pulling->add_flag("--metadata-only", arguments.pull.metadata_only, "only look whether there is one");
+    pulling->add_flag("--allow-downgrade", arguments.pull.allow_downgrade, "also an older one");
+    CLI::App* deploying = add("deploy", "make a commit the newest deployment", deploy);
+    deploying->add_option("--commit", arguments.commit, "64 hexadecimal digits")->required();
+    deploying->add_option("--revision", arguments.revision, "its atoll.rev")->required();
+    deploying->add_option("--ref", arguments.ref, "stream, for the origin file")->required();
+    deploying->add_option("--keep", arguments.keep, "a revision to keep")->allow_extra_args(false);
+    add("put-first", "make a deployment the first to boot", put_first)
+        ->add_option("--revision", arguments.revision, "its atoll.rev")
+        ->required();
+    add("drop-staged", "let the staged commit be cleaned up", drop_staged);
+    bool watch = false;
+    CLI::App* watching = app.add_subcommand("watch-health", "print engined's health again and again");
+    watching->callback([&watch] { watch = true; });
+    watching->add_option("--interval-ms", arguments.interval_ms, "pause between two questions");
+    CLI::App* logging = add("logs", "last log lines of a system service", logs);
+    logging->add_option("--service", arguments.service, "name")->required();
+    logging->add_option("--lines", arguments.lines, "how many");
+
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : 2;
+    }
+    const Paths paths = Paths::below(arguments.root);
+    if (watch)
+        watch_health(arguments, paths);
+    try {
+        say({{"result", job(arguments, paths)}});
+        return 0;
+    } catch (const std::exception& error) {
+        say({{"error", plain_text(base::error_chain(error), 2000)}});
+        return 1;
+    }
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    base::log_init("updater-worker");
+    return base::run_main("updater-worker", [&] { return run(argc, argv); });
+}
