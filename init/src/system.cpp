@@ -220,6 +220,9 @@ void set_up_system() noexcept {
             mount_planned(plan);
     }
     make_device_links();
+    // Early: one of the modules may be the random generator that the machine-id waits for.
+    if (owns_machine())
+        ModuleLoader("/usr/lib/modules").load_list("/usr/lib/atoll/modules.list");
     make_directory("/run/atoll", 0755);
     make_directory("/run/lock", 0755);
     make_var_skeleton();
@@ -230,7 +233,6 @@ void set_up_system() noexcept {
     bring_up_loopback();
     if (!owns_machine())
         return;
-    ModuleLoader("/usr/lib/modules").load_list("/usr/lib/atoll/modules.list");
     apply_settings();
     mount_config_drive();
 }

@@ -9,11 +9,12 @@ namespace init {
 namespace {
 
 constexpr std::uint64_t lines_in_note = 40;
+constexpr std::string_view block_header = "# GRUB Environment Block\n";
 
 } // namespace
 
 std::string_view grub_variable(std::string_view block, std::string_view name) noexcept {
-    if (!block.starts_with("# GRUB Environment Block\n"))
+    if (!block.starts_with(block_header))
         return {};
     std::string_view rest = block;
     while (const auto line = next_part(rest, '\n')) {
@@ -33,6 +34,10 @@ void Trial::begin(const KernelArguments& arguments, std::string_view grubenv) no
         log_notice("kernel argument atoll.rev= is missing, the revision is not on trial");
         return;
     }
+    if (!grubenv.starts_with(block_header)) {
+        log_error(grubenv_path, " is no GRUB environment block: whether this revision is good is not known");
+        return;
+    }
     if (grub_variable(grubenv, "ok") == revision_.view()) {
         log_info("revision ", revision_.view(), " is known good");
         return;
@@ -47,11 +52,8 @@ void Trial::begin(const KernelArguments& arguments, std::string_view grubenv) no
 
 void Trial::begin(const KernelArguments& arguments) noexcept {
     Text<1025> block;
-    if (const int error = read_text(grubenv_path, block); error != 0) {
-        revision_ = arguments.revision;
-        log_error("read ", grubenv_path, ": ", Errno{error}, ", whether this revision is good is not known");
-        return;
-    }
+    if (const int error = read_text(grubenv_path, block); error != 0)
+        log_error("read ", grubenv_path, ": ", Errno{error});
     begin(arguments, block.view());
 }
 

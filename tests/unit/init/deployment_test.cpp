@@ -1,0 +1,65 @@
+#include "deployment.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+#include <filesystem>
+
+#include "base/files.hpp"
+
+namespace fs = std::filesystem;
+
+namespace {
+
+struct Sysroot {
+    base::TempDir directory;
+    std::string root = fs::canonical(directory.path());
+
+    Sysroot() {
+        fs::create_directories(root + "/ostree/deploy/atoll/deploy/abc.0/usr");
+        fs::create_directories(root + "/ostree/boot.1.1/atoll/csum");
+        fs::create_directory_symlink("boot.1.1", root + "/ostree/boot.1");
+        link("0", "../../../deploy/atoll/deploy/abc.0");
+    }
+    void link(const std::string& name, const std::string& target) const {
+        fs::create_directory_symlink(target, root + "/ostree/boot.1.1/atoll/csum/" + name);
+    }
+    int resolve(const std::string& argument, init::Path& path) const {
+        return init::resolve_deployment(root.c_str(), argument.c_str(), path);
+    }
+};
+
+} // namespace
+
+BOOST_AUTO_TEST_SUITE(deployment)
+
+BOOST_AUTO_TEST_CASE(follows_the_links_of_ostree) {
+    const Sysroot sysroot;
+    init::Path path;
+    BOOST_TEST(sysroot.resolve("/ostree/boot.1/atoll/csum/0", path) == 0);
+    BOOST_TEST(path.view() == sysroot.root + "/ostree/deploy/atoll/deploy/abc.0");
+}
+
+BOOST_AUTO_TEST_CASE(what_is_missing_is_an_error) {
+    const Sysroot sysroot;
+    init::Path path;
+    BOOST_TEST(sysroot.resolve("/ostree/boot.0/atoll/csum/0", path) == ENOENT);
+    sysroot.link("1", "../../../deploy/atoll/deploy/gone.0");
+    BOOST_TEST(sysroot.resolve("/ostree/boot.1/atoll/csum/1", path) == ENOENT);
+    BOOST_TEST(init::resolve_deployment("/nowhere", "/x", path) == ENOENT);
+}
+
+BOOST_AUTO_TEST_CASE(only_a_deployment_is_one) {
+    const Sysroot sysroot;
+    init::Path path;
+    sysroot.link("2", "../../../deploy/atoll");
+    sysroot.link("3", "../../../deploy/atoll/deploy/abc.0/usr");
+    sysroot.link("4", "../../../../../../../../../../etc"); // ".." above the root stays in it
+    sysroot.link("5", "/etc");                              // absolute: below the sysroot
+    for (const char* name : {"2", "3"})
+        BOOST_TEST(sysroot.resolve(std::string("/ostree/boot.1/atoll/csum/") + name, path) == ENOTDIR, name);
+    for (const char* name : {"4", "5"})
+        BOOST_TEST(sysroot.resolve(std::string("/ostree/boot.1/atoll/csum/") + name, path) == ENOENT, name);
+    BOOST_TEST(sysroot.resolve("/", path) == ENOTDIR);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
