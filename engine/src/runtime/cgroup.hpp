@@ -1,0 +1,62 @@
+// A container's cgroup (version 2).
+#pragma once
+#include <sys/types.h>
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "base/unique_fd.hpp"
+#include "runtime/config.hpp"
+
+namespace engine::runtime {
+
+class Cgroup {
+public:
+    /// Where cgroup version 2 is mounted: /sys/fs/cgroup, or /sys/fs/cgroup/unified on a hybrid host, or as
+    /// /proc/self/mountinfo says. Throws when it is nowhere.
+    static std::string mount_point();
+
+    /// Makes the group `path` ("/user/4f2a", from the mount's root) with every controller there is. A group that has
+    /// processes is refused: its end would be theirs. What was made is removed when it fails.
+    static Cgroup create(const std::string& path);
+    /// An existing one; when there is none, every method finds nothing to do.
+    static Cgroup open(const std::string& path, unsigned parents_made = 0);
+
+    /// Applies limits and the device rules. A limit whose controller is missing throws Error naming both.
+    void apply(const Resources& resources) const;
+    /// As `apply`, on a group that has limits already.
+    void update(const Resources& resources) const;
+
+    const std::string& path() const noexcept { return path_; }
+    /// Of the group's directory; -1 when there is no group.
+    int fd() const noexcept { return directory_.get(); }
+    /// How many of its parents were made with it.
+    unsigned parents_made() const noexcept { return parents_made_; }
+
+    std::vector<pid_t> processes() const; ///< of the group and all below it
+    bool populated() const;
+    bool frozen() const;
+    void freeze(bool frozen) const; ///< waits until it is done
+    void kill() const;              ///< SIGKILL to all; does not wait
+    /// Waits until no process is left; false after `timeout`.
+    bool wait_until_empty(std::chrono::milliseconds timeout) const;
+    /// Removes the group, those below it, and the parents made with it when they are empty now. Throws when processes
+    /// are left.
+    void remove() const;
+
+private:
+    Cgroup(std::string path, std::string absolute) : path_(std::move(path)), absolute_(std::move(absolute)) {}
+    void make_directories();
+    void enable_controllers() const;
+    void write(const CgroupWrite& entry, const std::string& controllers) const;
+    std::string read(const char* file) const;
+    /// Waits until cgroup.events has `line` ("populated 0").
+    bool wait_for_event(std::string_view line, std::chrono::milliseconds timeout) const;
+
+    std::string path_, absolute_;
+    base::UniqueFd directory_;
+    unsigned parents_made_ = 0;
+};
+
+} // namespace engine::runtime

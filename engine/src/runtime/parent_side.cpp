@@ -1,0 +1,221 @@
+#include "runtime/parent_side.hpp"
+
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <ctime>
+
+#include "base/error.hpp"
+#include "base/files.hpp"
+#include "base/process.hpp"
+#include "runtime/cgroup.hpp"
+#include "runtime/launch.hpp"
+#include "runtime/names.hpp"
+
+namespace engine::runtime {
+
+std::pair<base::UniqueFd, base::UniqueFd> socket_pair(int type) {
+    int ends[2];
+    base::check(socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends), "socketpair");
+    return {base::UniqueFd(ends[0]), base::UniqueFd(ends[1])};
+}
+
+Channel::Channel() {
+    std::tie(parent, child) = socket_pair(SOCK_SEQPACKET);
+}
+
+base::UniqueFd memory_file(const char* name) {
+    return base::UniqueFd(base::check(memfd_create(name, MFD_CLOEXEC), "memfd_create"));
+}
+
+base::UniqueFd listen_at(const std::string& directory, const char* name) {
+    // sun_path takes 107 characters; by descriptor the directory may be anywhere.
+    const base::UniqueFd parent = base::open_file(directory, O_PATH | O_DIRECTORY);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", parent.get(), name);
+    base::UniqueFd socket_fd(base::check(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+    base::check(bind(socket_fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address),
+                "bind " + directory + "/" + name);
+    base::check(listen(socket_fd.get(), 1), "listen on " + directory + "/" + name);
+    return socket_fd;
+}
+
+base::UniqueFd connect_to(const std::string& path) {
+    const base::UniqueFd target = base::open_file(path, O_PATH);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d", target.get());
+    base::UniqueFd socket_fd(base::check(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+    base::check(connect(socket_fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address),
+                "connect to " + path);
+    return socket_fd;
+}
+
+void send_go(int channel) {
+    Message message;
+    message.kind = Message::Kind::go;
+    if (send(channel, &message, sizeof message, MSG_NOSIGNAL) < 0 && errno != EPIPE)
+        base::throw_errno("send to the container's process");
+    // EPIPE: it has failed, and what it said is yet to be received.
+}
+
+Message receive(int channel, pid_t child) {
+    Message message;
+    ssize_t size = 0;
+    do
+        size = recv(channel, &message, sizeof message, 0);
+    while (size < 0 && errno == EINTR);
+    if (size == sizeof message)
+        return message;
+    // Nothing but a signal from outside (the OOM killer, say) ends it without a word.
+    siginfo_t info{};
+    if (waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT) == 0 && info.si_code != CLD_EXITED)
+        throw base::Error("the container's process was killed by signal " + std::to_string(info.si_status) +
+                          " while it was set up");
+    throw base::Error("the container's process ended while it was set up");
+}
+
+std::optional<Message> receive_until_exec(int channel) {
+    Message message;
+    ssize_t size = 0;
+    do
+        size = recv(channel, &message, sizeof message, 0);
+    while (size < 0 && errno == EINTR);
+    if (size == sizeof message && message.kind == Message::Kind::failed)
+        return message;
+    return std::nullopt;
+}
+
+base::UniqueFd receive_terminal(int socket_fd) {
+    char text[64];
+    iovec data{text, sizeof text};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))]{};
+    msghdr message{};
+    message.msg_iov = &data;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    base::check(recvmsg(socket_fd, &message, MSG_CMSG_CLOEXEC), "receive the terminal");
+    const cmsghdr* header = CMSG_FIRSTHDR(&message);
+    if (header == nullptr || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
+        throw base::Error("the container's process sent no terminal");
+    int fd = -1;
+    std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
+    return base::UniqueFd(fd);
+}
+
+PidNamespaceGuard::PidNamespaceGuard(int fd) {
+    if (fd < 0)
+        return;
+    own_ = base::open_file("/proc/self/ns/pid", O_RDONLY);
+    base::check(setns(fd, CLONE_NEWPID), "join the pid namespace");
+}
+
+PidNamespaceGuard::~PidNamespaceGuard() {
+    // Cannot fail: it is our own. Were it to, hooks would only run in the container's pid namespace.
+    if (own_)
+        setns(own_.get(), CLONE_NEWPID);
+}
+
+int find_pid_namespace(const ContainerPlan& plan) {
+    for (const JoinedNamespace& joined : plan.joined)
+        if (joined.flag == CLONE_NEWPID)
+            return joined.fd.get();
+    return -1;
+}
+
+int same_namespaces(pid_t pid, int flags) {
+    int same = 0;
+    for (const int flag :
+         {CLONE_NEWUSER, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS, CLONE_NEWCGROUP}) {
+        if ((flags & flag) == 0)
+            continue;
+        const std::string name(namespace_file(flag));
+        struct stat own {
+        }, other{};
+        base::check(stat(("/proc/self/ns/" + name).c_str(), &own), "stat /proc/self/ns/" + name);
+        const std::string path = "/proc/" + std::to_string(pid) + "/ns/" + name;
+        base::check(stat(path.c_str(), &other), "stat " + path);
+        if (own.st_ino == other.st_ino && own.st_dev == other.st_dev)
+            same |= flag;
+    }
+    return same;
+}
+
+base::UniqueFd open_process_cgroup(const ContainerState& state) {
+    const std::string mount = Cgroup::mount_point();
+    const std::string list = "/proc/" + std::to_string(state.pid) + "/cgroup";
+    const std::string text = base::read_file(list);
+    const std::size_t line = text.starts_with("0::") ? 0 : text.find("\n0::");
+    if (line == std::string::npos)
+        throw base::Error(list + ": the process is in no cgroup of version 2");
+    const std::size_t begin = line + (line == 0 ? 3 : 4);
+    const std::string path = text.substr(begin, text.find('\n', begin) - begin);
+    if (path != state.cgroup && !path.starts_with(state.cgroup + "/"))
+        throw base::Error("container \"" + state.id + "\": its first process is in cgroup " + path + ", not in " +
+                          state.cgroup);
+    return base::open_file(mount + path, O_RDONLY | O_DIRECTORY);
+}
+
+void write_file(const std::string& path, const std::string& text, const char* json_path) {
+    const base::UniqueFd file(open(path.c_str(), O_WRONLY | O_CLOEXEC));
+    // One write: /proc/PID/uid_map takes a second one for an attempt to change it.
+    if (!file || write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+        base::throw_errno(std::string(json_path) + ": write " + path);
+}
+
+std::string mapping_text(const std::vector<IdMapping>& mappings) {
+    std::string text;
+    for (const IdMapping& mapping : mappings)
+        text += std::to_string(mapping.container) + " " + std::to_string(mapping.host) + " " +
+                std::to_string(mapping.size) + "\n";
+    return text;
+}
+
+void set_rlimits(pid_t pid, const std::vector<Rlimit>& limits) {
+    for (std::size_t index = 0; index < limits.size(); ++index)
+        if (prlimit(pid, static_cast<__rlimit_resource>(limits[index].resource), &limits[index].limit, nullptr) < 0)
+            base::throw_errno("process.rlimits[" + std::to_string(index) + "]: setrlimit");
+}
+
+void run_runtime_hooks(const std::vector<Hook>& hooks, const char* name, const ContainerState& state, Status status) {
+    if (hooks.empty())
+        return;
+    const std::vector<PlannedHook> planned = plan_hooks(hooks);
+    const base::UniqueFd document = memory_file("state");
+    base::write_all(document.get(), state_document(state, status, false), "state");
+    for (std::size_t index = 0; index < planned.size(); ++index) {
+        Operation operation = Operation::none;
+        int wait_status = 0;
+        const int error = run_hook(planned[index], document.get(), operation, wait_status);
+        if (error == 0)
+            continue;
+        const std::string object =
+            "hooks." + std::string(name) + "[" + std::to_string(index) + "]: " + planned[index].path + ": ";
+        if (operation == Operation::hook_failed)
+            throw base::Error(object + base::ExitStatus::from_wait(wait_status).describe());
+        if (operation == Operation::hook_timeout)
+            throw base::Error(object + "did not end within " + std::to_string(planned[index].timeout_seconds) + " s");
+        throw base::Error(error, object + "run");
+    }
+}
+
+std::string timestamp() {
+    timespec now{};
+    clock_gettime(CLOCK_REALTIME, &now);
+    tm parts{};
+    gmtime_r(&now.tv_sec, &parts);
+    char text[64];
+    const std::size_t length = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
+    std::snprintf(text + length, sizeof text - length, ".%09ldZ", now.tv_nsec);
+    return text;
+}
+
+} // namespace engine::runtime

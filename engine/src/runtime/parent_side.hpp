@@ -1,0 +1,57 @@
+// The parent's half of the protocol in stages.hpp, and what only the parent may do to its child.
+#pragma once
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/unique_fd.hpp"
+#include "runtime/plan.hpp"
+#include "runtime/stages.hpp"
+#include "runtime/state.hpp"
+
+namespace engine::runtime {
+
+/// Both ends of the SEQPACKET channel. The parent's end is closed with the owner, which ends a child that waits.
+struct Channel {
+    Channel();
+    base::UniqueFd parent, child;
+};
+
+std::pair<base::UniqueFd, base::UniqueFd> socket_pair(int type);
+base::UniqueFd memory_file(const char* name);
+/// A listening stream socket NAME in `directory`, however long its path is.
+base::UniqueFd listen_at(const std::string& directory, const char* name);
+
+void send_go(int channel);
+/// The next message; throws when the child has died without one, saying how.
+Message receive(int channel, pid_t child);
+/// Waits for exec: end of file, or the failure before it. Of the child's channel or of the start socket.
+std::optional<Message> receive_until_exec(int channel);
+/// The terminal's master that a child sends to a console socket.
+base::UniqueFd receive_terminal(int socket);
+
+/// Children made in its scope are in the pid namespace `fd` (of the namespace or a pidfd; -1: nothing happens).
+class PidNamespaceGuard {
+public:
+    explicit PidNamespaceGuard(int fd);
+    ~PidNamespaceGuard();
+    PidNamespaceGuard(const PidNamespaceGuard&) = delete;
+    PidNamespaceGuard& operator=(const PidNamespaceGuard&) = delete;
+
+private:
+    base::UniqueFd own_;
+};
+/// Of the pid namespace that the plan joins by path, or -1.
+int find_pid_namespace(const ContainerPlan& plan);
+/// Of `flags`, those namespaces in which process and runtime are the same: they cannot be, and need not be, joined.
+int same_namespaces(pid_t pid, int flags);
+/// The container's cgroup, or the one its first process has moved to below it (a group that has controllers enabled
+/// for groups below takes no processes). Throws when the process has left it.
+base::UniqueFd open_process_cgroup(const ContainerState& state);
+
+void write_file(const std::string& path, const std::string& text, const char* json_path);
+std::string mapping_text(const std::vector<IdMapping>& mappings);
+void set_rlimits(pid_t pid, const std::vector<Rlimit>& limits);
+
+} // namespace engine::runtime

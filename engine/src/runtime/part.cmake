@@ -1,0 +1,39 @@
+# The OCI runtime: the library, and the program `ocirun`.
+atoll_library(engine_runtime
+  SOURCES
+    src/runtime/cgroup.cpp
+    src/runtime/child_devices.cpp
+    src/runtime/child_mounts.cpp
+    src/runtime/child_process.cpp
+    src/runtime/child_root.cpp
+    src/runtime/child_sync.cpp
+    src/runtime/config.cpp
+    src/runtime/config_linux.cpp
+    src/runtime/config_resources.cpp
+    src/runtime/config_seccomp.cpp
+    src/runtime/copy_up.cpp
+    src/runtime/device_filter.cpp
+    src/runtime/documents.cpp
+    src/runtime/foreground.cpp
+    src/runtime/json_cursor.cpp
+    src/runtime/kernel.cpp
+    src/runtime/launch.cpp
+    src/runtime/mount_options.cpp
+    src/runtime/names.cpp
+    src/runtime/own_binary.cpp
+    src/runtime/parent_side.cpp
+    src/runtime/plan.cpp
+    src/runtime/runtime.cpp
+    src/runtime/seccomp.cpp
+    src/runtime/stages.cpp
+    src/runtime/state.cpp
+  LINK base base_json libseccomp.a)
+
+# Static: it is run for every container, and the dynamic loader would be the larger part of its time.
+atoll_program(ocirun STATIC
+  SOURCES src/ocirun/command_line.cpp src/ocirun/main.cpp
+  LINK engine_runtime)
+if(TARGET ocirun)
+  # After an archive named libX.a CMake switches the linker back to shared libraries, unless told otherwise.
+  set_target_properties(ocirun PROPERTIES LINK_SEARCH_END_STATIC ON)
+endif()
