@@ -1,0 +1,155 @@
+// Health checks: a command run in the container at an interval.
+//
+//   starting --passes--> healthy --`retries` failures in a row--> unhealthy --passes--> healthy
+// Failures within `start_period` do not count.
+#include <signal.h>
+
+#include "base/error.hpp"
+#include "base/files.hpp"
+#include "base/log.hpp"
+#include "base/process.hpp"
+#include "core/engine_impl.hpp"
+
+namespace engine {
+
+namespace {
+constexpr std::size_t kept_output = 4096;
+constexpr std::size_t kept_results = 5;
+
+/// While a container starts it is looked at more often, so that it is not "starting" for a whole interval.
+constexpr std::chrono::milliseconds starting_interval{1000};
+} // namespace
+
+void Engine::Impl::start_health(const ContainerPointer& container) {
+    std::uint64_t generation = 0;
+    {
+        std::lock_guard lock(container->mutex);
+        const HealthConfig& health = container->config->health;
+        const bool wanted = health.kind != HealthConfig::Kind::none && !health.command.empty();
+        generation = ++container->health_generation;
+        container->state.failing_streak = 0;
+        container->state.health_log.clear();
+        container->state.health = wanted ? Health::starting : Health::none;
+        if (!wanted || !container->state.running())
+            return;
+    }
+    schedule_health(container, generation);
+}
+
+void Engine::Impl::stop_health(ContainerEntry& container) noexcept {
+    ++container.health_generation;
+    loop.cancel(std::exchange(container.health_timer, 0));
+    if (container.state.health == Health::starting || container.state.health == Health::healthy)
+        container.state.health =
+            container.config->health.kind == HealthConfig::Kind::none ? Health::none : Health::unhealthy;
+}
+
+void Engine::Impl::schedule_health(const ContainerPointer& container, std::uint64_t generation) {
+    std::lock_guard lock(container->mutex);
+    if (container->health_generation != generation || stopping)
+        return;
+    auto pause = container->config->health.interval;
+    if (container->state.health == Health::starting)
+        pause = std::min(pause, starting_interval);
+    container->health_timer = loop.after(pause, [this, container, generation] {
+        tasks.start([this, container, generation] { check_health(container, generation); });
+    });
+}
+
+namespace {
+struct CheckOutcome {
+    int code = -1;
+    std::string output;
+};
+
+/// Runs `command` with a deadline. The runtime that waits for the process is killed with it: by the pid file, because a
+/// process in another pid namespace does not end with the one that started it.
+CheckOutcome run_check(const std::vector<std::string>& command, const std::string& pid_file,
+                       std::chrono::milliseconds timeout) {
+    CheckOutcome outcome;
+    base::RunOptions run;
+    run.timeout = timeout;
+    run.output_limit = 1024 * 1024;
+    try {
+        const base::RunResult result = base::run(command, run);
+        outcome.code = result.status.shell_code();
+        outcome.output = result.output + result.errors;
+    } catch (const base::Error& error) {
+        const auto text = base::read_file_if_exists(pid_file, 64);
+        if (const int pid = text ? std::atoi(text->c_str()) : 0; pid > 1)
+            (void)::kill(pid, SIGKILL);
+        outcome.output = error.error() == ETIMEDOUT
+                             ? fmt::format("health check exceeded timeout ({} ms)", timeout.count())
+                             : base::error_chain(error);
+    }
+    if (outcome.output.size() > kept_output)
+        outcome.output.resize(kept_output);
+    return outcome;
+}
+} // namespace
+
+void Engine::Impl::check_health(const ContainerPointer& container, std::uint64_t generation) {
+    const HealthConfig& health = container->config->health;
+    {
+        std::lock_guard lock(container->mutex);
+        if (container->health_generation != generation)
+            return;
+        if (container->state.status == Status::paused) {
+            container->health_timer = loop.after(health.interval, [this, container, generation] {
+                tasks.start([this, container, generation] { check_health(container, generation); });
+            });
+            return;
+        }
+    }
+    HealthCheckResult result;
+    result.start = std::chrono::system_clock::now();
+    const std::string run = run_directory_of(container->id), pid_file = run + "/health.pid";
+    try {
+        ExecConfig exec;
+        exec.command = health.kind == HealthConfig::Kind::shell
+                           ? std::vector<std::string>{"/bin/sh", "-c", health.command.front()}
+                           : health.command;
+        const std::string process = write_process(*container, exec, run + "/health.json");
+        const CheckOutcome outcome =
+            run_check(runtime_command({"exec", "--process", process, "--pid-file", pid_file, container->id}), pid_file,
+                      health.timeout);
+        result.exit_code = outcome.code;
+        result.output = outcome.output;
+    } catch (const std::exception& error) {
+        result.exit_code = -1;
+        result.output = base::error_chain(error);
+    }
+    result.end = std::chrono::system_clock::now();
+
+    Health before, after;
+    {
+        std::lock_guard lock(container->mutex);
+        if (container->health_generation != generation)
+            return;
+        ContainerState& state = container->state;
+        before = state.health;
+        if (result.exit_code == 0) {
+            state.failing_streak = 0;
+            state.health = Health::healthy;
+        } else if (!(before == Health::starting && state.started &&
+                     result.start - *state.started < health.start_period)) {
+            if (++state.failing_streak >= health.retries)
+                state.health = Health::unhealthy;
+        }
+        after = state.health;
+        state.health_log.push_back(result);
+        if (state.health_log.size() > kept_results)
+            state.health_log.erase(state.health_log.begin());
+        container->changed.notify_all();
+    }
+    if (before != after) {
+        publish(*container, std::string("health_status: ") + to_string(after));
+        if (after == Health::unhealthy)
+            base::log_warning("container {} is unhealthy: exit code {}: {}", container->name, result.exit_code,
+                              result.output);
+        services_changed.notify_all();
+    }
+    schedule_health(container, generation);
+}
+
+} // namespace engine

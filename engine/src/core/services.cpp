@@ -1,0 +1,297 @@
+// The host's services: read, put in order, started as system containers, stopped in reverse order.
+#include <thread>
+
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "core/engine_impl.hpp"
+#include "core/identity.hpp"
+#include "core/image_defaults.hpp"
+
+namespace engine {
+
+namespace {
+using namespace std::chrono_literals;
+/// A service is started after this long even when one it waits for is not up: half a machine is better than none.
+constexpr auto longest_wait = 60s;
+constexpr Caller the_system{true};
+
+std::string container_name(const std::string& service) {
+    return std::string(system_name_prefix) + service;
+}
+} // namespace
+
+void Engine::Impl::load_services() {
+    std::vector<ServiceConfig> loaded;
+    std::vector<std::string> problems, files;
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(options.services_directory, error))
+        if (entry.path().extension() == ".yaml")
+            files.push_back(entry.path());
+    std::sort(files.begin(), files.end());
+    for (const std::string& file : files) {
+        try {
+            ServiceConfig service = load_service(file);
+            if (std::filesystem::path(file).stem() != service.name)
+                throw base::Error(file + ": name: must be the file's name");
+            loaded.push_back(std::move(service));
+        } catch (const std::exception& problem) {
+            problems.push_back(base::error_chain(problem));
+        }
+    }
+    loaded = order_services(std::move(loaded), problems);
+    for (const std::string& problem : problems)
+        base::log_error("{}", problem);
+    std::lock_guard lock(services_mutex);
+    service_problems = std::move(problems);
+    const auto now = std::chrono::steady_clock::now();
+    for (ServiceConfig& config : loaded) {
+        ServiceEntry service;
+        service.config = std::move(config);
+        service.waiting_since = now;
+        services.push_back(std::move(service));
+    }
+}
+
+ContainerConfig Engine::Impl::service_container(const ServiceConfig& service) {
+    ContainerConfig config;
+    config.system_service = service.name;
+    config.labels[system_label] = service.name;
+    config.host_rootfs = service.image.empty();
+    config.image = service.image;
+    config.command = service.command;
+    config.user = service.user;
+    for (const auto& [name, value] : service.environment)
+        config.env.push_back(name + "=" + value);
+    config.restart = service.restart;
+    config.network_mode = service.network;
+    config.pid_mode = service.host_pid ? "host" : "";
+    config.only_capabilities = true;
+    config.cap_add = service.capabilities;
+    config.no_new_privileges = true;
+    config.read_only_rootfs = config.host_rootfs;
+    config.seccomp = service.seccomp ? "" : "unconfined";
+    config.oom_score_adj = -900;
+    for (const ServiceMount& from : service.mounts) {
+        ContainerMount mount;
+        mount.type = from.type == "tmpfs" ? ContainerMount::Type::tmpfs : ContainerMount::Type::bind;
+        mount.source = from.source;
+        mount.target = from.target;
+        mount.read_only = mount.type == ContainerMount::Type::bind;
+        for (const std::string& option : from.options) {
+            if (option == "rw" || option == "ro")
+                mount.read_only = option == "ro";
+            else if (option.ends_with("slave") || option.ends_with("shared") || option.ends_with("private"))
+                mount.propagation = option;
+            else
+                mount.options.push_back(option);
+        }
+        config.mounts.push_back(std::move(mount));
+    }
+    for (const std::string& path : service.devices)
+        config.devices.push_back({path, path, "rwm"});
+    config.resources.memory = static_cast<std::int64_t>(service.memory_max);
+    config.resources.memory_min = static_cast<std::int64_t>(service.memory_min);
+    config.stop_timeout = static_cast<int>(std::chrono::ceil<std::chrono::seconds>(service.stop_timeout).count());
+    config.health = service.health;
+    return config;
+}
+
+/// The container of a service: the one there is when it is as the service says today, otherwise a new one.
+std::string Engine::Impl::ensure_service_container(const ServiceConfig& service) {
+    ContainerConfig wanted = service_container(service);
+    if (!service.image.empty() && !images.resolve(service.image)) {
+        std::error_code error;
+        for (const auto& file : std::filesystem::directory_iterator(options.images_directory, error))
+            if (file.path().extension() == ".tar" && !images.resolve(service.image)) {
+                base::log_info("load carried image {}", file.path().string());
+                (void)images.load_file(file.path());
+            }
+    }
+    if (const auto existing = find(container_name(service.name))) {
+        ContainerConfig resolved = wanted;
+        if (!service.image.empty()) {
+            const auto image = images.resolve(service.image);
+            if (!image)
+                throw base::Error("no carried image has the name " + service.image);
+            apply_image_defaults(resolved, *image);
+        }
+        if (*existing->config == resolved)
+            return existing->id;
+        base::log_notice("service {} has changed: its container is made anew", service.name);
+        remove(existing, true);
+    }
+    return create(container_name(service.name), std::move(wanted), the_system);
+}
+
+bool Engine::Impl::service_is_up(const ServiceEntry& service) const {
+    const auto container = service.container.empty() ? nullptr : find(service.container);
+    if (!container)
+        return false;
+    std::lock_guard lock(container->mutex);
+    if (container->state.health != Health::none)
+        return container->state.running() && container->state.health == Health::healthy;
+    // One that does its work and ends well is up, too.
+    return container->state.running() || (container->state.status == Status::exited && container->state.exit_code == 0);
+}
+
+bool Engine::Impl::may_start(const ServiceEntry& service) const {
+    const auto now = std::chrono::steady_clock::now();
+    if (service.started || now < service.next_try)
+        return false;
+    if (now - service.waiting_since > longest_wait)
+        return true;
+    return std::all_of(service.config.after.begin(), service.config.after.end(), [&](const std::string& name) {
+        return std::any_of(services.begin(), services.end(), [&](const ServiceEntry& other) {
+            return other.config.name == name && service_is_up(other);
+        });
+    });
+}
+
+void Engine::Impl::run_services() {
+    // Containers of services that this release does not have any more.
+    std::vector<ContainerPointer> obsolete;
+    {
+        std::scoped_lock lock(services_mutex, containers_mutex);
+        for (const auto& [id, container] : containers) {
+            const auto is_its = [&](const ServiceEntry& service) {
+                return service.config.name == container->config->system_service;
+            };
+            if (container->is_system() && std::none_of(services.begin(), services.end(), is_its))
+                obsolete.push_back(container);
+        }
+    }
+    for (const ContainerPointer& container : obsolete) {
+        base::log_notice("service {} is no more: its container is removed", container->config->system_service);
+        remove(container, true);
+    }
+    std::unique_lock lock(services_mutex);
+    for (;;) {
+        if (stopping)
+            return;
+        const auto next =
+            std::find_if(services.begin(), services.end(), [&](const ServiceEntry& s) { return may_start(s); });
+        if (next == services.end()) {
+            if (std::all_of(services.begin(), services.end(), [](const ServiceEntry& s) { return s.started; }))
+                return;
+            // A change may fall between the look and the wait, so that the wait is bounded.
+            services_changed.wait_for(lock, 200ms);
+            continue;
+        }
+        const std::size_t index = static_cast<std::size_t>(next - services.begin());
+        const ServiceConfig config = next->config;
+        lock.unlock();
+        std::string id, problem;
+        try {
+            id = ensure_service_container(config);
+            const ContainerPointer container = require(id);
+            bool idle;
+            {
+                std::lock_guard state_lock(container->mutex);
+                idle = !container->state.running() && container->state.status != Status::restarting;
+            }
+            if (idle)
+                start(container, false);
+            base::log_info("service {} started", config.name);
+        } catch (const std::exception& error) {
+            problem = base::error_chain(error);
+            base::log_error("start service {}: {}", config.name, problem);
+        }
+        lock.lock();
+        ServiceEntry& service = services[index];
+        service.container = id;
+        service.problem = problem;
+        service.started = problem.empty() || config.restart.kind == RestartPolicy::Kind::no;
+        if (!problem.empty())
+            service.next_try =
+                std::chrono::steady_clock::now() + std::min(1s * (1U << std::min(service.failures++, 6U)), 60s);
+    }
+}
+
+ServiceStatus Engine::Impl::status_of(const ServiceEntry& service) const {
+    ServiceStatus status;
+    status.name = service.config.name;
+    status.required = service.config.required;
+    status.state = "waiting";
+    status.health = service.config.health.kind == HealthConfig::Kind::none ? "none" : "starting";
+    status.detail = service.problem;
+    const auto container = service.container.empty() ? nullptr : find(service.container);
+    if (!container)
+        return status;
+    std::lock_guard lock(container->mutex);
+    const ContainerState& state = container->state;
+    status.container = container->id;
+    status.state = to_string(state.status);
+    status.health = to_string(state.health);
+    status.restarts = state.restart_count;
+    if (!state.error.empty())
+        status.detail = state.error;
+    else if (state.status == Status::restarting || (state.status == Status::exited && state.exit_code != 0))
+        status.detail =
+            fmt::format("ended with exit code {}{}", state.exit_code, state.oom_killed ? ", out of memory" : "");
+    else if (state.health == Health::unhealthy && !state.health_log.empty())
+        status.detail = fmt::format("health command: exit code {}: {}", state.health_log.back().exit_code,
+                                    state.health_log.back().output);
+    return status;
+}
+
+std::vector<ServiceStatus> Engine::Impl::service_statuses() const {
+    std::lock_guard lock(services_mutex);
+    std::vector<ServiceStatus> statuses;
+    for (const ServiceEntry& service : services)
+        statuses.push_back(status_of(service));
+    // A file that cannot be read is a service that is missing; which one, and whether it matters, nobody knows: it
+    // does.
+    for (const std::string& problem : service_problems)
+        statuses.push_back({"(configuration)", true, "invalid", "none", 0, problem, ""});
+    return statuses;
+}
+
+void Engine::Impl::stop_all() {
+    stopping = true;
+    services_changed.notify_all();
+    std::vector<ContainerPointer> users;
+    std::vector<std::string> system;
+    {
+        std::lock_guard lock(containers_mutex);
+        for (const auto& [id, container] : containers)
+            if (!container->is_system())
+                users.push_back(container);
+    }
+    {
+        std::lock_guard lock(services_mutex);
+        for (auto service = services.rbegin(); service != services.rend(); ++service)
+            if (!service->container.empty())
+                system.push_back(service->container);
+    }
+    // Stopped by the engine, not by a user: "unless-stopped" starts them again after the reboot.
+    const auto stop_one = [this](const ContainerPointer& container) {
+        bool by_user;
+        {
+            std::lock_guard lock(container->mutex);
+            by_user = container->stopped_by_user;
+        }
+        try {
+            stop(container, std::nullopt, {});
+        } catch (const EngineError& error) {
+            if (error.kind() != ErrorKind::not_modified)
+                base::log_error("stop container {}: {}", container->name, error.what());
+            return;
+        }
+        {
+            std::lock_guard lock(container->mutex);
+            container->stopped_by_user = by_user;
+            container->state.status = container->removed ? container->state.status : Status::exited;
+        }
+        save_state(*container);
+    };
+    std::vector<std::thread> threads;
+    for (const ContainerPointer& container : users)
+        threads.emplace_back([&stop_one, container] { stop_one(container); });
+    for (std::thread& thread : threads)
+        thread.join();
+    for (const std::string& id : system)
+        if (const auto container = find(id))
+            stop_one(container);
+}
+
+} // namespace engine
