@@ -21,7 +21,8 @@ std::string fetch_small_file(const std::string& url, const std::string& path, st
     base::http::ClientRequest request;
     request.target = prefix + "/" + path;
     request.limit = limit;
-    const base::http::ClientResponse response = client.send(request);
+    const base::http::ClientResponse response =
+        base::with_context("fetch " + request.target, [&] { return client.send(request); });
     if (!response.ok())
         throw base::Error(fmt::format("fetch {}/{}: the server answered {}", url, path, response.status));
     return response.body;

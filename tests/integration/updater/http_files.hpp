@@ -1,0 +1,37 @@
+// A tiny HTTP server on loopback for the tests of pulling: serves a directory, and misbehaves when told to.
+#pragma once
+#include <atomic>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/unique_fd.hpp"
+
+namespace updater_test {
+
+class HttpFiles {
+public:
+    explicit HttpFiles(std::string directory);
+    ~HttpFiles();
+
+    std::string url() const;
+    /// After so many answers connections are closed without one; negative: never.
+    void die_after(int answers) { answers_left_ = answers; }
+    /// Paths asked for, in order.
+    std::vector<std::string> requests() const;
+    void forget_requests();
+
+private:
+    void serve();
+    void answer(int fd);
+    std::string directory_;
+    base::UniqueFd listener_;
+    unsigned port_ = 0;
+    std::atomic<int> answers_left_{-1};
+    mutable std::mutex mutex_;
+    std::vector<std::string> requests_;
+    std::thread thread_;
+};
+
+} // namespace updater_test
