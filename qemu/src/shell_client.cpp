@@ -74,16 +74,25 @@ std::string ShellClient::wait_reboot(const std::string& old_boot, const Deadline
     }
 }
 
-ShellResult ShellClient::run(const std::string& command, const std::string& input, Seconds timeout) {
-    const std::string id = std::to_string(next_id_++);
+std::string ShellClient::send_request(const std::string& command, const std::string& input, Seconds timeout) {
+    std::string id = std::to_string(next_id_++);
     const std::string request =
         fmt::format("run {} {} {} {}\n", id, std::chrono::ceil<std::chrono::milliseconds>(timeout).count(),
                     shell_encode(command), shell_encode(input));
     if (request.size() > shell_line_limit)
         throw base::Error("guest shell: command and input are too long");
     wait_ready(Deadline(grace));
+    send_all(socket_.get(), request, Deadline(grace));
+    return id;
+}
+
+void ShellClient::post(const std::string& command) {
+    send_request(command, {}, grace);
+}
+
+ShellResult ShellClient::run(const std::string& command, const std::string& input, Seconds timeout) {
+    const std::string id = send_request(command, input, timeout);
     const Deadline deadline(timeout + grace);
-    send_all(socket_.get(), request, deadline);
     ShellResult result;
     while (true) {
         const auto words = shell_words(next_line(deadline, command));

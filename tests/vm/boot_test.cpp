@@ -28,7 +28,7 @@ void boots_and_powers_off(qemu::Firmware firmware, const std::string& name) {
     if (firmware == qemu::Firmware::uefi)
         machine.press_power_button();
     else
-        machine.run_checked("initctl poweroff");
+        machine.post("initctl poweroff");
     machine.wait_powered_off(Seconds(120));
     // Both file systems were cleanly unmounted: their journals need no recovery at the next mount.
     machine.start();

@@ -10,7 +10,7 @@ inline void falls_back(qemu::Rig& rig, const std::string& yaml, const std::strin
                        const std::function<void()>& on_trial = {}) {
     rig.publish(images().make_release(yaml));
     rig.machine().run_checked("updatectl upgrade", Seconds(300));
-    rig.machine().run_checked("initctl reboot");
+    rig.machine().post("initctl reboot");
     if (on_trial) {
         rig.machine().wait_rebooted(boot_limit);
         BOOST_TEST(rig.version() == "3.0-" + yaml);

@@ -82,6 +82,8 @@ public:
     std::string run_checked(const std::string& command, Seconds timeout = Seconds(60), const std::string& input = {});
     /// Repeats the command until it exits with 0; for states that have no event to wait for.
     std::string run_until(const std::string& command, Seconds limit);
+    /// Sends a command that ends the shell with the machine, such as `initctl reboot`; does not wait for it.
+    void post(const std::string& command) { shell().post(command); }
     void write_file(const std::string& path, const std::string& content);
     /// Lets somebody else use the port of the shell; the next command takes it again.
     void release_shell() noexcept { shell_.reset(); }

@@ -28,8 +28,11 @@ public:
     /// Runs `sh -c COMMAND` as root in PID 1's mount namespace. Throws base::Error when it could not be run or did not
     /// end in time; an exit code is returned.
     ShellResult run(const std::string& command, const std::string& input, Seconds timeout);
+    /// Sends the command and does not wait: for what ends the shell itself, such as a reboot.
+    void post(const std::string& command);
 
 private:
+    std::string send_request(const std::string& command, const std::string& input, Seconds timeout);
     std::string next_line(const Deadline& deadline, const std::string& waiting_for);
 
     base::UniqueFd socket_;

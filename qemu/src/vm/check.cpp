@@ -79,7 +79,7 @@ void check_rollback(Rig& rig) {
 void check_fallback(Rig& rig, const std::string& repository) {
     rig.publish(repository);
     rig.machine().run_checked("updatectl upgrade", Seconds(300));
-    rig.machine().run_checked("initctl reboot");
+    rig.machine().post("initctl reboot");
     rig.wait_fallback("1.0", Seconds(600));
     const std::string status = rig.machine().run_checked("updatectl status");
     expect(status.find("3.0-broken-service") != std::string::npos && status.find("unhealthy") != std::string::npos,
