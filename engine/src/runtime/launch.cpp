@@ -108,6 +108,7 @@ void Launch::start_child() {
     const pid_t pid = kernel::clone3(arguments);
     if (pid == 0) {
         close(channel.parent.release());
+        close(lock_.release()); // shared with us, it would stay locked until exec
         run_container_child(plan_, descriptors);
     }
     if (pid < 0)

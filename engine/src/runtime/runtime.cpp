@@ -1,5 +1,6 @@
 #include "runtime/runtime.hpp"
 
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -45,6 +46,14 @@ std::string describe_start_failure(const StateStore& store, const ContainerState
     options.filter_cache = store.filter_cache();
     const ContainerPlan plan = make_plan(config, options);
     return describe(failure, &plan, plan.process);
+}
+
+/// For a process that is about to exit.
+void await_end(const ContainerState& state) {
+    const base::UniqueFd process(kernel::pidfd_open(state.pid));
+    pollfd wait{process.get(), POLLIN, 0};
+    if (process && process_start_time(state.pid) == state.start_time)
+        poll(&wait, 1, static_cast<int>(std::chrono::milliseconds(kill_timeout).count()));
 }
 
 std::uint32_t parse_number(std::string_view text, const char* what) {
@@ -131,8 +140,10 @@ void Runtime::start(const std::string& id) {
     const std::string path = store_.start_socket(id);
     const base::UniqueFd connection = connect_to(path);
     base::check(unlink(path.c_str()), "remove " + path);
-    if (const std::optional<Message> failure = receive_until_exec(connection.get()))
+    if (const std::optional<Message> failure = receive_until_exec(connection.get())) {
+        await_end(state); // so that `delete` finds it stopped
         throw base::Error(describe_start_failure(store_, state, *failure));
+    }
     const Config config = load_config(store_, state);
     run_late_hooks(config.hooks.poststart, "poststart", state, Status::running);
 }
@@ -199,8 +210,8 @@ void Runtime::remove(const std::string& id, bool force) {
     base::UniqueFd lock;
     try {
         lock = store_.lock(id);
-    } catch (const base::Error& error) {
-        if (force && error.error() == ENOENT)
+    } catch (const NoSuchContainer&) {
+        if (force)
             return;
         throw;
     }
@@ -283,9 +294,8 @@ std::vector<std::pair<ContainerState, Status>> Runtime::list() {
     for (const std::string& id : store_.ids()) {
         try {
             containers.push_back(state(id));
-        } catch (const base::Error& error) {
-            if (error.error() != ENOENT) // removed while we looked
-                throw;
+        } catch (const NoSuchContainer&) {
+            continue; // removed while we looked
         }
     }
     return containers;

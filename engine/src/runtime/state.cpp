@@ -106,7 +106,7 @@ base::UniqueFd StateStore::claim(const std::string& id) const {
     const std::string path = directory(id);
     if (mkdir(path.c_str(), 0700) < 0) {
         if (errno == EEXIST)
-            throw base::Error(EEXIST, "container \"" + id + "\"");
+            throw base::Error("container \"" + id + "\" exists already");
         base::throw_errno("make " + path);
     }
     base::UniqueFd lock = base::open_file(path, O_RDONLY | O_DIRECTORY);
@@ -120,7 +120,7 @@ base::UniqueFd StateStore::lock(const std::string& id) const {
     base::UniqueFd lock(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!lock) {
         if (errno == ENOENT)
-            throw base::Error(ENOENT, "container \"" + id + "\" does not exist");
+            throw NoSuchContainer(id);
         base::throw_errno("open " + path);
     }
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
@@ -134,7 +134,7 @@ base::UniqueFd StateStore::lock(const std::string& id) const {
     }
     struct stat status {};
     if (fstat(lock.get(), &status) < 0 || status.st_nlink == 0)
-        throw base::Error(ENOENT, "container \"" + id + "\" does not exist");
+        throw NoSuchContainer(id);
     return lock;
 }
 
@@ -161,7 +161,7 @@ ContainerState StateStore::load(const std::string& id) const {
     const std::string path = directory(id) + "/state.json";
     const std::optional<std::string> text = base::read_file_if_exists(path);
     if (!text)
-        throw base::Error(ENOENT, "container \"" + id + "\" does not exist");
+        throw NoSuchContainer(id);
     const json::value document = base::parse_json(*text, path);
     const base::JsonObject object(document, path);
     if (object.integer("format") != state_format)

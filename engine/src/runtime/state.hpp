@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.hpp"
 #include "base/unique_fd.hpp"
 
 namespace engine::runtime {
@@ -29,6 +30,12 @@ struct ContainerState {
     unsigned cgroup_parents_made = 0;
     int namespaces = 0; ///< CLONE_NEW* that it has of its own or joined
     std::vector<std::pair<std::string, std::string>> annotations;
+};
+
+/// There is no container of that id.
+class NoSuchContainer : public base::Error {
+public:
+    explicit NoSuchContainer(const std::string& id) : base::Error("container \"" + id + "\" does not exist") {}
 };
 
 /// Of /proc/PID/stat; nullopt when there is no such process, or only what a parent has yet to reap.
