@@ -22,7 +22,7 @@ namespace init {
 
 namespace {
 
-constexpr Msec root_timeout = 60'000;
+constexpr Msec root_timeout = 30'000;
 constexpr const char* sysroot = "/sysroot";
 constexpr const char* new_root = "/newroot";
 constexpr const char* stage2_program = "/usr/bin/init";

@@ -173,11 +173,15 @@ void ModuleLoader::load_list(const char* list_file) noexcept {
     const int error = read_text(list_file, text);
     if (error != 0 || text.truncated())
         log_error("read ", list_file, ": ", Errno{error != 0 ? error : EFBIG});
+    const Msec start = now_msec();
+    std::size_t count = 0;
     std::string_view rest = text.view();
     while (const auto line = next_part(rest, '\n')) {
-        if (const std::string_view name = list_entry(*line); !name.empty())
-            load(name);
+        const std::string_view name = list_entry(*line);
+        if (!name.empty() && load(name) == 0)
+            ++count;
     }
+    log_info(count, " modules loaded in ", now_msec() - start, " ms");
 }
 
 } // namespace init

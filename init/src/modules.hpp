@@ -40,7 +40,7 @@ public:
 
     /// Returns 0, ENOENT when there is no such module, or what the kernel said. A failure is logged.
     int load(std::string_view name) noexcept;
-    /// Every name in a list file. A missing file is logged.
+    /// Every name in a list file, in order. A missing file is logged.
     void load_list(const char* list_file) noexcept;
 
 private:

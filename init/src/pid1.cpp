@@ -80,6 +80,7 @@ void Pid1::set_up() noexcept {
         if (::reboot(RB_DISABLE_CAD) != 0) // ctrl-alt-del is a SIGINT for us from now on
             log_warning("take over ctrl-alt-del: ", Errno{errno});
         watchdog_.arm();
+        power_button_.open();
     }
     if (const int error = control_.listen(socket_path); error != 0)
         log_error("listen on ", socket_path, ": ", Errno{error});
@@ -100,25 +101,30 @@ Msec Pid1::next_deadline() const noexcept {
 }
 
 void Pid1::loop() noexcept {
-    std::array<pollfd, ControlSocket::max_polled + 3> entries;
+    constexpr std::size_t others = 3 + PowerButton::max_buttons;
+    std::array<pollfd, ControlSocket::max_polled + others> entries;
+    Console& console = log().console();
     for (;;) {
         act_on_time(now_msec());
         const std::size_t connections = control_.prepare_poll(std::span(entries).first(ControlSocket::max_polled));
-        entries[connections] = {signals_.get(), POLLIN, 0};
-        entries[connections + 1] = {output_reader_.get(), POLLIN, 0};
-        Console& console = log().console();
-        entries[connections + 2] = {console.pending() ? console.fd() : -1, POLLOUT, 0};
+        std::size_t count = connections;
+        entries[count++] = {signals_.get(), POLLIN, 0};
+        entries[count++] = {output_reader_.get(), POLLIN, 0};
+        entries[count++] = {console.pending() ? console.fd() : -1, POLLOUT, 0};
+        count += power_button_.prepare_poll(std::span(entries).subspan(count));
 
         const Msec now = now_msec();
         const Msec longest = signals_ ? 60'000 : 1'000;
         const Msec deadline = next_deadline();
         const int timeout = deadline <= now ? 0 : static_cast<int>(std::min(longest, deadline - now));
-        if (::poll(entries.data(), static_cast<nfds_t>(connections + 3), timeout) < 0) {
+        if (::poll(entries.data(), static_cast<nfds_t>(count), timeout) < 0) {
             pause_msec(100); // ENOMEM; the entries hold nothing
             reap();
             continue;
         }
         read_signals();
+        if (power_button_.pressed())
+            begin_shutdown(Operation::poweroff, "power button");
         // The output before the end of who wrote it: the last words explain the end.
         read_output();
         reap();

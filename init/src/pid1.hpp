@@ -9,6 +9,7 @@
 #include "control_socket.hpp"
 #include "kernel_arguments.hpp"
 #include "line_reader.hpp"
+#include "power_button.hpp"
 #include "shutdown.hpp"
 #include "supervisor.hpp"
 #include "text.hpp"
@@ -58,6 +59,7 @@ private:
     Supervisor supervisor_;
     Trial trial_;
     Watchdog watchdog_;
+    PowerButton power_button_;
     ControlSocket control_;
     LineReader lines_;
     base::UniqueFd signals_;
