@@ -125,7 +125,7 @@ void Rig::wait_fallback(const std::string& expected, Seconds limit) {
 }
 
 std::string Rig::health() {
-    return machine_.run_checked("enginectl health --json");
+    return machine_.run("enginectl health --json").output;
 }
 
 std::string Rig::version() {
@@ -144,8 +144,8 @@ std::vector<std::string> Rig::client_environment() const {
             "DOCKER_TLS_VERIFY=1",
             "DOCKER_CERT_PATH=" + tls_.client_directory(),
             "DOCKER_CONFIG=" + places_.out + "/docker-config",
-            "FLEETCTL_ENDPOINT=" + fleet,
-            "FLEETCTL_CERT_PATH=" + tls_.client_directory()};
+            "ATOLL_FLEET_ADDRESS=" + fleet,
+            "ATOLL_FLEET_TLS_DIR=" + tls_.client_directory()};
 }
 
 base::RunResult Rig::docker(const std::vector<std::string>& arguments, const std::string& input) {

@@ -19,7 +19,8 @@ void expect(bool condition, const std::string& problem) {
 }
 
 void check_containers(Rig& rig) {
-    const std::string system = rig.docker_checked({"ps", "--filter", "label=atoll.system", "--format", "{{.Names}}"});
+    const std::string system =
+        rig.docker_checked({"ps", "--filter", "label=atoll.system", "--format", "{{.Label \"atoll.system\"}}"});
     for (const char* service : {"updater", "fleet", "network", "echo"})
         expect(system.find(service) != std::string::npos,
                fmt::format("no system container {} in:\n{}", service, system));

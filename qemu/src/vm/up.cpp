@@ -46,14 +46,14 @@ void print_page(Rig& rig, const UpOptions& options) {
     fmt::print("\nAtoll {} runs in QEMU ({}, 2 CPUs, 1 GiB). Its own containers, seen from here:\n\n{}\n",
                rig.version(), options.bios ? "BIOS" : "UEFI",
                rig.docker_checked({"ps", "-a", "--filter", "label=atoll.system", "--format",
-                                   "table {{.Names}}\t{{.Image}}\t{{.Status}}\t{{.Command}}"}));
+                                   "table {{.Label \"atoll.system\"}}\t{{.Image}}\t{{.Status}}\t{{.Command}}"}));
     fmt::print(R"(
 Try, in another terminal:
   . out/env                                              docker and fleetctl for this machine
   docker run --rm busybox:1 echo hello                   a container
-  fleetctl submit qemu/guest/web.yaml && fleetctl start web && curl http://127.0.0.1:{}/    a unit
-  qemu/sh 'updatectl upgrade && initctl reboot'          to release 2.0, which is on offer
-  qemu/sh 'updatectl status'; qemu/sh 'updatectl rollback && initctl reboot'                and back
+  fleetctl start qemu/guest/web.yaml                     a unit, at http://127.0.0.1:{}/
+  qemu/sh updatectl upgrade --reboot                     to release 2.0, which is on offer
+  qemu/sh updatectl rollback --reboot                    and back; qemu/sh updatectl status tells
   tail -f out/vm/up/console.log                          the console
 Ctrl-C here, or qemu/down, ends it.
 )",
