@@ -20,7 +20,7 @@ class LocalImageStore;
 class Networks;
 
 struct ApiOptions {
-    std::string docker_socket = "/run/docker.sock"; ///< system containers are read-only here; empty: none
+    std::string docker_socket = "/run/atoll/docker.sock"; ///< system containers are read-only here; empty: none
     mode_t docker_socket_mode = 0660;
     std::string root_socket = "/run/atoll/engine.sock"; ///< mode 0600: may change system containers; empty: none
     std::optional<base::ListenConfig> tcp;

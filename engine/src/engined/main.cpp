@@ -19,9 +19,14 @@
 
 namespace {
 
+/// In a directory of ours: a container gets the directory, not the socket, and so still reaches a restarted engined.
+constexpr const char* default_docker_socket = "/run/atoll/docker.sock";
+/// Where docker's clients look.
+constexpr const char* docker_socket_link = "/run/docker.sock";
+
 struct Options {
     engine::EngineOptions engine;
-    std::string docker_socket = "/run/docker.sock";
+    std::string docker_socket = default_docker_socket;
     std::string engine_socket = "/run/atoll/engine.sock";
     std::string host_config = base::HostConfig::default_path;
     std::string config_drive = "/run/atoll/config";
@@ -80,6 +85,14 @@ base::HostConfig load_host_config(const Options& options) {
     return config;
 }
 
+void link_docker_socket() {
+    const std::string temporary = std::string(docker_socket_link) + ".new";
+    if (::unlink(temporary.c_str()) != 0 && errno != ENOENT)
+        base::throw_errno("remove " + temporary);
+    base::check(::symlink(default_docker_socket, temporary.c_str()), "link " + temporary);
+    base::check(::rename(temporary.c_str(), docker_socket_link), std::string("rename to ") + docker_socket_link);
+}
+
 std::optional<init::Client> connect_init() {
     try {
         return init::Client::inherited();
@@ -133,6 +146,8 @@ int run(const Options& options) {
     engine::ApiServer api(api_options, engine, images, networks);
     engine.start();
     api.start();
+    if (options.docker_socket == default_docker_socket)
+        link_docker_socket();
     base::log_info("engined {} is up", base::version());
 
     const int signal = serve(signals.get(), engine, init);
