@@ -4,6 +4,7 @@
 
 namespace engine::api {
 
+void add_archive_routes(Router& router); // cp, export, diff
 void add_atoll_routes(Router& router);
 void add_container_routes(Router& router);
 void add_event_routes(Router& router);

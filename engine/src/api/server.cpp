@@ -29,6 +29,7 @@ Router make_router() {
     add_stream_routes(router);
     add_exec_routes(router);
     add_process_routes(router);
+    add_archive_routes(router);
     add_image_routes(router);
     add_network_routes(router);
     add_volume_routes(router);

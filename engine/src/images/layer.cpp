@@ -73,10 +73,15 @@ Times times_of(archive_entry* entry) {
     return {{modified, modified}};
 }
 
+enum class Purpose {
+    layer, ///< whiteouts count; the tar's own entries may replace each other
+    copy,  ///< into a directory that is somebody's already
+};
+
 class LayerWriter {
 public:
-    LayerWriter(int rootfd, const LayerLimits& limits, const std::string& name)
-        : rootfd_(rootfd), limits_(limits), name_(name) {}
+    LayerWriter(int rootfd, Purpose purpose, const LayerLimits& limits, const std::string& name)
+        : rootfd_(rootfd), purpose_(purpose), limits_(limits), name_(name) {}
 
     void extract(ArchiveReader& tar) {
         std::uint64_t entries = 0;
@@ -117,6 +122,7 @@ private:
     base::UniqueFd make_parents(const std::string& directory);
 
     int rootfd_;
+    Purpose purpose_;
     const LayerLimits& limits_;
     const std::string& name_;
     std::string path_;
@@ -172,6 +178,8 @@ void LayerWriter::remove_existing(int parent, const std::string& base_name) {
             return;
         base::throw_errno("stat");
     }
+    if (purpose_ == Purpose::copy && S_ISDIR(status.st_mode))
+        throw base::Error(EISDIR, fmt::format("replace the directory {:?} by something else", base_name));
     base::remove_tree_at(parent, base_name);
     if (!S_ISREG(status.st_mode))
         parent_path_.clear(); // a directory or symlink on the way to the kept one may be gone
@@ -183,7 +191,7 @@ void LayerWriter::write_entry(archive_entry* entry, ArchiveReader& tar) {
     if (parent_path_.empty())
         parent_.reset();
     const int parent = parent_of(path_);
-    if (base_name.starts_with(whiteout_prefix)) {
+    if (purpose_ == Purpose::layer && base_name.starts_with(whiteout_prefix)) {
         write_whiteout(parent, base_name);
         return;
     }
@@ -238,6 +246,8 @@ void LayerWriter::write_directory(archive_entry* entry, int parent, const std::s
         if (errno != EEXIST || ::fstatat(parent, base_name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
             base::throw_errno("make directory");
         if (!S_ISDIR(status.st_mode)) {
+            if (purpose_ == Purpose::copy)
+                throw base::Error(ENOTDIR, fmt::format("replace {:?} by a directory", base_name));
             remove_existing(parent, base_name);
             base::check(::mkdirat(parent, base_name.c_str(), 0700), "make directory");
         }
@@ -416,12 +426,17 @@ ExtractedLayer extract_layer(const ByteSource& blob, int rootfd, const LayerLimi
     {
         ArchiveReader tar([&](char* buffer, std::size_t size) { return bytes.read(buffer, size); },
                           ArchiveReader::Kind::tar, name);
-        LayerWriter writer(rootfd, limits, name);
+        LayerWriter writer(rootfd, Purpose::layer, limits, name);
         writer.extract(tar);
         layer.size = writer.size();
     }
     layer.diff_id = bytes.finish();
     return layer;
+}
+
+void unpack_into(const ByteSource& tar, int directory, const LayerLimits& limits, const std::string& name) {
+    ArchiveReader reader(tar, ArchiveReader::Kind::tar, name);
+    LayerWriter(directory, Purpose::copy, limits, name).extract(reader);
 }
 
 } // namespace engine

@@ -26,6 +26,11 @@ struct ExtractedLayer {
 /// Nothing is synced. Throws base::Error; what was written then is the caller's to remove.
 ExtractedLayer extract_layer(const ByteSource& blob, int rootfd, const LayerLimits& limits, const std::string& name);
 
+/// Unpacks a tar, compressed or not, into a directory that may hold something already (docker cp): as `extract_layer`,
+/// but names that look like whiteouts are plain names, and what is there gives way only to its own kind: a directory
+/// stays a directory, and a file never replaces one. Throws base::Error.
+void unpack_into(const ByteSource& tar, int directory, const LayerLimits& limits, const std::string& name);
+
 /// Splits an archive's path into a clean relative one: no leading "/" or "./", no empty or "." components.
 /// Throws base::Error for "..", for an empty text and for one over 4096 bytes.
 std::string clean_path(std::string_view path);
