@@ -116,8 +116,9 @@ void end_machine(Operation operation, bool force, Watchdog& watchdog) noexcept {
     ::reboot(reboot_command(operation));
     const int error = errno;
     log_error("reboot: ", Errno{error});
-    // Once more the hard way; what then still runs is the watchdog's.
-    write_text("/proc/sysrq-trigger", "b");
+    // Once more the hard way; what then still runs is the watchdog's. Never from a namespace: it would hit the host.
+    if (owns_machine() && operation == Operation::reboot)
+        write_text("/proc/sysrq-trigger", "b");
     for (;;)
         ::pause();
 }
