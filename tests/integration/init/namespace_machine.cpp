@@ -101,7 +101,8 @@ std::string NamespaceMachine::inside(const std::string& path) const {
 
 base::RunResult NamespaceMachine::run(const std::string& command) const {
     const std::string pid = std::to_string(init_pid_);
-    return base::run({"nsenter", "-t", pid, "-m", "-p", "-u", "-r", "-w", "/usr/bin/busybox", "sh", "-c", command});
+    return base::run(
+        {"nsenter", "-t", pid, "-m", "-p", "-u", "-C", "-r", "-w", "/usr/bin/busybox", "sh", "-c", command});
 }
 
 init::Client NamespaceMachine::connect() const {
