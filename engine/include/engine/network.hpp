@@ -21,10 +21,10 @@ namespace engine {
 
 /// A port published on the host.
 struct PublishedPort {
-    std::string host_address;         ///< IPv4; empty or "0.0.0.0": every address of the host
-    std::uint16_t host_port = 0;      ///< 0: one is chosen from 49153-65535; the endpoint says which
+    std::string host_address;    ///< IPv4; empty or "0.0.0.0": every address of the host
+    std::uint16_t host_port = 0; ///< 0: one is chosen from 49153-65535; the endpoint says which
     std::uint16_t container_port = 0;
-    std::string protocol = "tcp";     ///< "tcp" or "udp"
+    std::string protocol = "tcp"; ///< "tcp" or "udp"
     bool operator==(const PublishedPort&) const = default;
 };
 
@@ -42,14 +42,14 @@ struct NetworkDefinition {
 /// A container's attachment to one network.
 struct NetworkEndpoint {
     std::string container;
-    std::string network;     ///< its name
+    std::string network; ///< its name
     std::string network_id;
     std::string endpoint_id; ///< 64 hexadecimal digits
     std::string address;     ///< "172.30.0.2"
     unsigned prefix_length = 0;
-    std::string gateway;     ///< empty on an internal network
-    std::string mac;         ///< "02:42:ac:1e:00:02"
-    std::string host_device; ///< the veth end on the host
+    std::string gateway;              ///< empty on an internal network
+    std::string mac;                  ///< "02:42:ac:1e:00:02"
+    std::string host_device;          ///< the veth end on the host
     std::vector<PublishedPort> ports; ///< with the host ports chosen
     bool operator==(const NetworkEndpoint&) const = default;
 };
@@ -70,14 +70,17 @@ struct AttachOptions {
     std::vector<PublishedPort> ports;
     std::optional<std::string> address; ///< a fixed one of the subnet
     std::optional<std::string> mac;
-    std::string interface = "eth0";     ///< its name in the container
+    std::string interface = "eth0"; ///< its name in the container
 };
 
 struct NetworksConfig {
     std::string state_directory = "/run/atoll/engine/network";
-    NetworkDefinition default_network{.name = "bridge", .id = {}, .device = "atoll0", .subnet = "172.30.0.0/16", .gateway = {}};
-    std::string pool = "172.31.0.0/16";    ///< subnets of further networks are /24 of it
-    std::string table = "atoll";           ///< the nftables table (family inet) that is ours alone
+    NetworkDefinition default_network{
+        .name = "bridge", .id = {}, .device = "atoll0", .subnet = "172.30.0.0/16", .gateway = {}};
+    /// Where networks made by `create` are written, durably; empty: they live as long as STATE_DIRECTORY.
+    std::string definitions_file;
+    std::string pool = "172.31.0.0/16"; ///< subnets of further networks are /24 of it
+    std::string table = "atoll";        ///< the nftables table (family inet) that is ours alone
     std::vector<std::string> nft_command = {"nft"};
 };
 
@@ -91,7 +94,8 @@ public:
 
     /// Joins a container to `network`: bridge, address, veth pair, default route (unless it has one), "lo" up,
     /// published ports. A port that is taken throws Error with Docker's words:
-    /// "driver failed programming external connectivity on endpoint ...: Bind for 0.0.0.0:80 failed: port is already allocated".
+    /// "driver failed programming external connectivity on endpoint ...: Bind for 0.0.0.0:80 failed: port is already
+    /// allocated".
     NetworkEndpoint attach(const std::string& network, const std::string& container, const NetworkNamespace& where,
                            const AttachOptions& options = {});
     /// Takes the container off every network; no error when it was on none or its namespace is gone.
@@ -111,7 +115,7 @@ public:
     NetworkDefinition create(NetworkDefinition definition);
     /// Throws when it is unknown, the default network, or has endpoints.
     void remove(const std::string& name);
-    std::vector<NetworkDefinition> list() const;                         ///< the default network first
+    std::vector<NetworkDefinition> list() const; ///< the default network first
     std::optional<NetworkDefinition> find(const std::string& name_or_id) const;
 
 private:
