@@ -226,7 +226,9 @@ std::optional<WaitResult> ExitWaiter::wait_for(std::chrono::milliseconds timeout
     };
     if (!container.changed.wait_for(lock, timeout, over))
         return std::nullopt;
-    return container.last_end;
+    // The error of an end is not one of the removal.
+    return state_->condition == WaitCondition::removed ? WaitResult{container.last_end.exit_code, {}}
+                                                       : container.last_end;
 }
 
 // --- the public calls ---

@@ -60,7 +60,7 @@ void Engine::Impl::start(const ContainerPointer& container, bool by_policy) {
     try {
         launch(*container);
     } catch (const std::exception& error) {
-        const std::string text = base::error_chain(error);
+        const std::string text = with_plain_reasons(base::error_chain(error));
         base::log_error("start container {} ({}): {}", container->name, container->id.substr(0, 12), text);
         bool again = false;
         {
@@ -70,8 +70,7 @@ void Engine::Impl::start(const ContainerPointer& container, bool by_policy) {
                 container->state.status = Status::exited;
             container->state.error = text;
             container->state.exit_code = code_of_failed_start(text);
-            container->last_end = {container->state.exit_code, text};
-            ++container->ends;
+            container->last_end = {container->state.exit_code, text}; // no end: it never ran
             // A restart that fails is tried again, as an end of the container would be.
             again = by_policy && wants_restart(*container);
             if (again)

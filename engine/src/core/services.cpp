@@ -2,6 +2,7 @@
 #include <thread>
 
 #include "base/error.hpp"
+#include "base/files.hpp"
 #include "base/log.hpp"
 #include "core/engine_impl.hpp"
 #include "core/identity.hpp"
@@ -14,6 +15,15 @@ using namespace std::chrono_literals;
 /// A service is started after this long even when one it waits for is not up: half a machine is better than none.
 constexpr auto longest_wait = 60s;
 constexpr Caller the_system{true};
+
+/// Without CAP_SYS_RESOURCE (engined in a container itself, tests) a value below our own is refused by the kernel.
+bool may_lower_oom_score() {
+    const std::string status = base::read_file("/proc/self/status");
+    const std::size_t line = status.find("\nCapEff:\t");
+    constexpr unsigned sys_resource = 24;
+    return line != std::string::npos &&
+           (std::strtoull(status.c_str() + line + 9, nullptr, 16) >> sys_resource & 1) != 0;
+}
 
 std::string container_name(const std::string& service) {
     return std::string(system_name_prefix) + service;
@@ -70,7 +80,7 @@ ContainerConfig Engine::Impl::service_container(const ServiceConfig& service) {
     config.no_new_privileges = true;
     config.read_only_rootfs = config.host_rootfs;
     config.seccomp = service.seccomp ? "" : "unconfined";
-    config.oom_score_adj = -900;
+    config.oom_score_adj = may_lower_oom_score() ? -900 : 0;
     for (const ServiceMount& from : service.mounts) {
         ContainerMount mount;
         mount.type = from.type == "tmpfs" ? ContainerMount::Type::tmpfs : ContainerMount::Type::bind;
