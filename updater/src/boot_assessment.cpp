@@ -46,10 +46,11 @@ Receipt receipt_for(const Record& record, const BootFacts& facts, const Release&
 
 void count_boot(Record& record, const BootFacts& facts) {
     if (!record.trial || record.trial->revision != facts.booted.revision)
-        record.trial = Trial{facts.booted.revision, 0, ""};
+        record.trial = Trial{facts.booted.revision, 0, "", 0};
     if (record.trial->boot_id != facts.boot_id) {
         ++record.trial->boots;
         record.trial->boot_id = facts.boot_id;
+        record.trial->started_ms = facts.uptime_ms;
     }
 }
 

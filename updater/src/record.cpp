@@ -121,7 +121,8 @@ Record parse_record(std::string_view text, const std::string& name) {
         record.pending = {pending->string("kind"), release_from_json(pending->object("target")),
                           release_from_json(pending->object("from")), pending->string("boot_id")};
     if (const auto trial = root.object("trial"))
-        record.trial = {trial->string("revision"), count(*trial, "boots"), trial->string("boot_id")};
+        record.trial = {trial->string("revision"), count(*trial, "boots"), trial->string("boot_id"),
+                        std::max<std::int64_t>(trial->integer("started_ms"), 0)};
     for (const json::value& item : root.array("receipts"))
         record.add_receipt(receipt_from_json(base::JsonObject(item, name + ": receipts")));
     return record;
@@ -143,7 +144,8 @@ std::string serialize_record(const Record& record) {
                                        {"boot_id", record.pending->boot_id}};
     if (record.trial)
         root["trial"] = json::object{
-            {"revision", record.trial->revision}, {"boots", record.trial->boots}, {"boot_id", record.trial->boot_id}};
+            {"revision", record.trial->revision}, {"boots", record.trial->boots}, {"boot_id", record.trial->boot_id},
+                                     {"started_ms", record.trial->started_ms}};
     json::array receipts;
     for (const Receipt& receipt : record.receipts)
         receipts.push_back(receipt_to_json(receipt));

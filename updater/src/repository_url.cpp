@@ -1,17 +1,13 @@
 #include "base/error.hpp"
-#include "base/files.hpp"
 #include "base/http/client.hpp"
 #include "updater/update_pull.hpp"
 
 namespace updater {
 
 std::string fetch_small_file(const std::string& url, const std::string& path, std::size_t limit) {
-    constexpr std::string_view file_scheme = "file://";
-    if (url.starts_with(file_scheme))
-        return base::read_file(url.substr(file_scheme.size()) + "/" + path, limit);
     const std::size_t scheme = url.find("://");
     if (scheme == std::string::npos || (!url.starts_with("http://") && !url.starts_with("https://")))
-        throw base::Error(url + ": not the URL of a repository (http, https or file)");
+        throw base::Error(url + ": not the URL of a repository (http or https)");
     const std::size_t slash = std::min(url.find('/', scheme + 3), url.size());
     std::string prefix = url.substr(slash);
     while (!prefix.empty() && prefix.back() == '/')

@@ -43,9 +43,14 @@ void HttpFiles::forget_requests() {
 
 void HttpFiles::serve() {
     for (;;) {
-        const base::UniqueFd peer(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+        base::UniqueFd peer(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
         if (!peer)
             return;
+        if (stalled_) {
+            held_.push_back(std::move(peer));
+            continue;
+        }
+        held_.clear();
         try {
             answer(peer.get());
         } catch (const base::Error&) {

@@ -18,6 +18,8 @@ public:
     std::string url() const;
     /// After so many answers connections are closed without one; negative: never.
     void die_after(int answers) { answers_left_ = answers; }
+    /// Takes requests and does not answer them, while on.
+    void stall(bool on) { stalled_ = on; }
     /// Paths asked for, in order.
     std::vector<std::string> requests() const;
     void forget_requests();
@@ -29,8 +31,10 @@ private:
     base::UniqueFd listener_;
     unsigned port_ = 0;
     std::atomic<int> answers_left_{-1};
+    std::atomic<bool> stalled_{false};
     mutable std::mutex mutex_;
     std::vector<std::string> requests_;
+    std::vector<base::UniqueFd> held_; ///< connections without an answer
     std::thread thread_;
 };
 

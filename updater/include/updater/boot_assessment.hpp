@@ -36,7 +36,8 @@ struct BootFacts {
     std::string tries; ///< `tries=` of grubenv
     std::vector<Deployment> deployments;
     std::optional<InitFailure> init_failure;
-    std::int64_t now = 0;
+    std::int64_t now = 0;       ///< seconds since 1970
+    std::int64_t uptime_ms = 0; ///< since the kernel started
 };
 
 enum class BootKind {

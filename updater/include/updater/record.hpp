@@ -42,6 +42,7 @@ struct Trial {
     std::string revision;
     unsigned boots = 0; ///< that got as far as updaterd
     std::string boot_id;
+    std::int64_t started_ms = 0; ///< when this boot's trial began, in milliseconds since the kernel started
 };
 
 /// Why a revision was given up.

@@ -12,7 +12,7 @@
 namespace updater {
 
 struct PullRequest {
-    std::string url;            ///< of the repository: http, https or file
+    std::string url;            ///< of the repository: http or https
     std::string ref;            ///< the stream
     std::string commit;         ///< empty: what the ref names
     bool metadata_only = false; ///< only say whether there is an update

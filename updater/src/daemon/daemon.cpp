@@ -31,7 +31,7 @@ base::GrubEnv load_grub_env(const std::string& path) {
     try {
         return base::GrubEnv::load(path);
     } catch (const base::Error& error) {
-        base::log_error("{}", error.what());
+        base::log_error("{}", base::error_chain(error));
         return {};
     }
 }
@@ -103,7 +103,8 @@ void Daemon::assess() {
                           env.get("tries"),
                           deployments_,
                           init_failure ? InitFailure::parse(*init_failure) : std::nullopt,
-                          std::time(nullptr)};
+                          std::time(nullptr),
+                          boot_time().count()};
     const State before = record_.state;
     const BootAssessment boot = assess_boot(record_, facts);
     has_fallback_ = boot.has_fallback;
@@ -168,12 +169,14 @@ void Daemon::write_ok() {
     env.store_in_place(paths_.grub_env);
     grub_ok_ = booted_.revision;
     judge_.reset();
-    health_job_.reset();
+    if (health_job_)
+        health_job_->stop();
     deadline_.reset();
     given_up_ = false;
     record_.judgement = State::good;
     record_.last_error.clear();
     record_.trial.reset();
+    record_.pardon(booted_.commit);
     change(Event::judged_good);
     confirm_good();
 }

@@ -41,11 +41,16 @@ base::UpdateConfig update_config(const std::string& path) {
 void Daemon::start_judging() {
     const base::UpdateConfig config = update_config(paths_.host_yaml);
     const std::string command_line = base::read_file_if_exists(paths_.command_line, 64 * 1024).value_or("");
-    const std::chrono::seconds limit = init_trial(command_line);
-    const std::chrono::seconds margin = std::min(before_init, limit / 4);
     Judge::Options options;
     options.settle = std::chrono::seconds(config.settle_seconds);
-    options.deadline = std::min<Judge::Time>(std::chrono::seconds(config.trial_seconds), limit - margin);
+    // Counted from when updaterd came up first in this boot, so that its own restarts do not prolong the trial, and one
+    // that begins late (grubenv was damaged on a machine that had been up for days) is not over at once.
+    const Judge::Time started(record_.trial ? record_.trial->started_ms : boot_time().count());
+    options.deadline = started + std::chrono::seconds(config.trial_seconds);
+    const std::chrono::seconds limit = init_trial(command_line);
+    const Judge::Time before_limit = limit - std::min(before_init, limit / 4);
+    if (before_limit > started + options.settle)
+        options.deadline = std::min(options.deadline, before_limit);
     judge_.emplace(options);
     const Judge::Time left = std::max(options.deadline - boot_time(), Judge::Time(0));
     // Reports carry the clock as well; this is for the case that none comes.
@@ -58,16 +63,18 @@ void Daemon::start_judging() {
 
 void Daemon::watch_health() {
     auto on_line = [this](const base::json::object& line) {
-        if (const auto* unreachable = line.if_contains("unreachable"))
-            on_health(HealthReport::unreachable(base::json::serialize(*unreachable)));
+        const base::json::value* unreachable = line.if_contains("unreachable");
+        if (unreachable != nullptr && unreachable->is_string())
+            on_health(HealthReport::unreachable(std::string(unreachable->get_string())));
         else if (const auto* health = line.if_contains("health"))
             on_health(HealthReport::parse(base::json::serialize(*health), "engined's health"));
     };
     auto on_end = [this](const WorkerResult& result) {
         health_job_.reset();
+        if (!judge_)
+            return;
         base::log_warning("watching the health of the services ended: {}", result.error);
-        if (judge_)
-            retry_ = loop_.after(std::chrono::seconds(2), [this] { watch_health(); });
+        retry_ = loop_.after(std::chrono::seconds(2), [this] { watch_health(); });
     };
     health_job_ = std::make_unique<WorkerJob>(
         loop_, WorkerJob::Options{.argv = worker({"watch-health"}), .on_line = on_line, .on_end = on_end});
@@ -99,6 +106,9 @@ void Daemon::give_up() {
         history_.add("not good", booted_, record_.last_error);
         return;
     }
+    judge_.reset(); // what happens while the machine goes down is no news
+    if (health_job_)
+        health_job_->stop();
     if (failure.service.empty()) {
         write_receipt(std::move(failure), {});
         return;

@@ -167,8 +167,10 @@ void Daemon::reorder(const BusCall& call, const Release& target, bool reverts) {
         // Finalised at shutdown, it would be put in front again.
         history_.add("dropped", record_.staged->release, "by a rollback");
         record_.staged.reset();
-        record_.state = record_.state == State::staged ? record_.judgement : record_.state;
-        save();
+        if (record_.state == State::staged)
+            change(Event::dropped);
+        else
+            save();
     }
     job_ = std::make_unique<WorkerJob>(
         loop_, WorkerJob::Options{

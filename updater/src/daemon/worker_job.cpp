@@ -44,7 +44,10 @@ WorkerResult WorkerOutput::finish(const base::ExitStatus& status) const {
 }
 
 WorkerJob::WorkerJob(EventLoop& loop, Options options)
-    : loop_(loop), options_(std::move(options)), output_(options_.on_line) {
+    : loop_(loop), options_(std::move(options)), output_([this](const base::json::object& line) {
+          if (killed_because_.empty())
+              options_.on_line(line);
+      }) {
     std::array<int, 2> ends{};
     base::check(::pipe2(ends.data(), O_CLOEXEC), "pipe");
     pipe_.reset(ends[0]);
@@ -64,6 +67,11 @@ void WorkerJob::restart_silence_timer() {
                                       std::chrono::duration_cast<std::chrono::seconds>(options_.silence).count());
         child_.kill(SIGKILL);
     });
+}
+
+void WorkerJob::stop() {
+    killed_because_ = "stopped";
+    child_.kill(SIGKILL);
 }
 
 void WorkerJob::on_readable() {

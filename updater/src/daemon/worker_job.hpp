@@ -54,6 +54,9 @@ public:
         bool dies_with_us = true;
     };
     WorkerJob(EventLoop& loop, Options options);
+    /// Kills it; no line comes any more, `on_end` does. May be called from `on_line`, where the job must not be
+    /// destroyed.
+    void stop();
 
 private:
     void on_readable();

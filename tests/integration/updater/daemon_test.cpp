@@ -1,0 +1,364 @@
+// updaterd and updatectl as programs, on a machine's disk in a directory: upgrade, trial, verdict, fallback, rollback.
+#include <boost/test/unit_test.hpp>
+
+#include <csignal>
+#include <thread>
+
+#include "base/error.hpp"
+#include "base/json.hpp"
+#include "fakes.hpp"
+#include "rig.hpp"
+#include "updater/record.hpp"
+
+using namespace updater_test;
+
+namespace {
+
+using namespace std::chrono_literals;
+namespace json = base::json;
+
+struct Machine : Rig {
+    Machine() {
+        install(publish({.signers = {&key}}));
+        write_host_yaml("  settle: 1s\n  trial: 10d\n");
+        init = std::make_unique<FakeInit>(paths.init_socket);
+        engine = std::make_unique<FakeEngine>(paths.engine_socket);
+    }
+    ~Machine() { stop(SIGKILL); }
+
+    void start() {
+        daemon = base::Child::spawn({UPDATERD, "--root", paths.root});
+        until("updaterd answers", [&] { return control({"status"}).status.success(); });
+    }
+    void stop(int signal = SIGTERM) {
+        if (!daemon)
+            return;
+        daemon.kill(signal);
+        daemon.wait();
+        daemon = {};
+    }
+    /// What init does at shutdown, and GRUB and the kernel after it.
+    std::string reboot() {
+        stop();
+        const base::RunResult run = base::run({UPDATERD, "--root", paths.root, "--finalize"});
+        BOOST_TEST_INFO(run.output << run.errors);
+        BOOST_TEST_REQUIRE(run.status.success());
+        return power_cut();
+    }
+    std::string power_cut() {
+        stop(SIGKILL);
+        const std::string revision = boot();
+        start();
+        return revision;
+    }
+    base::RunResult control(std::vector<std::string> arguments) const {
+        arguments.insert(arguments.begin(), {UPDATECTL, "--socket", paths.bus_socket});
+        base::RunOptions options;
+        options.timeout = 60s;
+        return base::run(arguments, options);
+    }
+    std::string require_control(std::vector<std::string> arguments) const {
+        const base::RunResult run = control(std::move(arguments));
+        BOOST_TEST_INFO(run.output << run.errors);
+        BOOST_TEST_REQUIRE(run.status.success());
+        return run.output;
+    }
+    json::object status() const {
+        const json::value document = base::parse_json(require_control({"status", "--json"}), "status");
+        return document.as_object();
+    }
+    std::string state() const { return std::string(status().at("state").as_string()); }
+    template <typename F>
+    static void until(const char* what, F&& condition) {
+        const auto deadline = std::chrono::steady_clock::now() + 30s;
+        while (!condition()) {
+            if (std::chrono::steady_clock::now() > deadline)
+                throw base::Error(std::string("timed out: ") + what);
+            std::this_thread::sleep_for(50ms);
+        }
+    }
+    std::string stage_and_reboot(const Image& image) {
+        publish(image);
+        require_control({"upgrade"});
+        return reboot();
+    }
+
+    std::unique_ptr<FakeInit> init;
+    std::unique_ptr<FakeEngine> engine;
+    base::Child daemon;
+};
+
+} // namespace
+
+BOOST_FIXTURE_TEST_SUITE(updater_daemon, Machine)
+
+BOOST_AUTO_TEST_CASE(upgrade_is_found_good) {
+    start();
+    BOOST_TEST(state() == "good");
+    BOOST_TEST(init->good_revisions() == (std::vector<std::string>{first_revision}));
+    BOOST_TEST(require_control({"check"}).find("up to date: 1 is booted") != std::string::npos);
+
+    publish({.version = "2", .program = "two", .signers = {&key}});
+    BOOST_TEST(require_control({"check"}).find("2 is available") != std::string::npos);
+    BOOST_TEST(state() == "good");
+    BOOST_TEST(require_control({"upgrade"}).find("2 is staged") != std::string::npos);
+    BOOST_TEST(state() == "staged");
+    BOOST_TEST(entries() == (std::vector<std::string>{first_revision}));
+    // An edit after staging is kept: the merge is made at shutdown.
+    base::write_durable(deployment_of(first_revision) + "/etc/kept", "late edit\n");
+
+    const std::string revision = reboot();
+    BOOST_TEST(revision != first_revision);
+    BOOST_TEST(grub_env().get("ok") == first_revision);
+    BOOST_TEST(base::read_file(deployment_of(revision) + "/etc/kept") == "late edit\n");
+    until("it is found good", [&] { return state() == "good"; });
+    BOOST_TEST(grub_env().get("ok") == revision);
+    BOOST_TEST(grub_env().get("trial").empty());
+    BOOST_TEST(init->good_revisions().back() == revision);
+    BOOST_TEST(base::read_file(paths.good_revision) == revision + "\n");
+    BOOST_TEST(require_control({"status"}).find("booted    2") != std::string::npos);
+    const std::string history = require_control({"history"});
+    for (const char* event : {"staged", "finalised", "good"})
+        BOOST_TEST(history.find(event) != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(unhealthy_release_falls_back_with_a_receipt) {
+    write_host_yaml("  settle: 1s\n  trial: 1s\n");
+    start();
+    engine->set("running", "unhealthy");
+    const std::string failed = stage_and_reboot({.version = "2", .program = "two", .signers = {&key}});
+    until("a reboot is asked for", [&] { return !init->reboots().empty(); });
+    BOOST_TEST(init->reboots().front().find("service network is healthy") != std::string::npos);
+    BOOST_TEST(grub_env().get("ok") == first_revision);
+    BOOST_TEST(grub_env().get("tries") == "0");
+    engine->set("running", "healthy");
+    BOOST_TEST(reboot() == first_revision);
+
+    BOOST_TEST(state() == "rolled-back");
+    const std::string text = require_control({"status"});
+    BOOST_TEST_INFO(text);
+    BOOST_TEST(text.find("2 (revision " + failed + ") failed") != std::string::npos);
+    BOOST_TEST(text.find("health unhealthy: why") != std::string::npos);
+    BOOST_TEST(text.find("| no ?[31mlease") != std::string::npos);
+    until("the good one is first", [&] { return entries().front() == first_revision; });
+    BOOST_TEST(grub_env().get("ok") == first_revision);
+
+    // Not again, until told so.
+    const base::RunResult again = control({"upgrade"});
+    BOOST_TEST(again.status.code == 1);
+    BOOST_TEST(again.errors.find("failed on this host before") != std::string::npos);
+    require_control({"upgrade", "--force"});
+    BOOST_TEST(state() == "staged");
+    const std::string revision = reboot();
+    BOOST_TEST(revision != failed);
+    until("it is found good", [&] { return state() == "good"; });
+}
+
+BOOST_AUTO_TEST_CASE(engine_that_does_not_answer_uses_the_tries_up) {
+    write_host_yaml("  settle: 1s\n  trial: 1s\n");
+    start();
+    engine.reset();
+    const std::string failed = stage_and_reboot({.version = "2", .program = "two", .signers = {&key}});
+    for (int tries = 3; tries > 0; --tries) {
+        BOOST_TEST(booted_revision() == failed);
+        const std::size_t asked = static_cast<std::size_t>(4 - tries);
+        until("a reboot is asked for", [&] { return init->reboots().size() >= asked; });
+        reboot();
+    }
+    BOOST_TEST(booted_revision() == first_revision);
+    BOOST_TEST(state() == "rolled-back");
+    const json::object now = status();
+    const json::object receipt = now.at("receipts").as_array().back().as_object();
+    BOOST_TEST(receipt.at("check").as_string() == "engined answers");
+    BOOST_TEST(receipt.at("boots").as_int64() == 3);
+}
+
+BOOST_AUTO_TEST_CASE(release_that_never_gets_as_far_leaves_a_receipt) {
+    start();
+    publish({.version = "2", .program = "two", .signers = {&key}});
+    require_control({"upgrade"});
+    stop();
+    base::run_checked({UPDATERD, "--root", paths.root, "--finalize"});
+    const std::string failed = entries().front();
+    for (int tries = 0; tries < 3; ++tries)
+        BOOST_TEST(boot() == failed); // and the kernel panics
+    BOOST_TEST(boot() == first_revision);
+    start();
+    BOOST_TEST(state() == "rolled-back");
+    const json::object now = status();
+    const json::object receipt = now.at("receipts").as_array().back().as_object();
+    BOOST_TEST(receipt.at("found_by").as_string() == "boot counter");
+    BOOST_TEST(receipt.at("boots").as_int64() == 0);
+    BOOST_TEST(receipt.at("release").as_object().at("version").as_string() == "2");
+    BOOST_TEST(control({"upgrade"}).status.code == 1);
+}
+
+BOOST_AUTO_TEST_CASE(what_init_saw_is_in_the_receipt) {
+    start();
+    publish({.version = "2", .program = "two", .signers = {&key}});
+    require_control({"upgrade"});
+    stop();
+    base::run_checked({UPDATERD, "--root", paths.root, "--finalize"});
+    const std::string failed = entries().front();
+    for (int tries = 0; tries < 3; ++tries)
+        boot();
+    base::make_directories(std::filesystem::path(paths.init_failure).parent_path());
+    base::write_durable(paths.init_failure,
+                        "revision=" + failed + "\nreason=engined does not start\nuptime=600\nlog:\nengined: boom\n");
+    BOOST_TEST(boot() == first_revision);
+    start();
+    const std::string text = require_control({"status"});
+    BOOST_TEST_INFO(text);
+    BOOST_TEST(text.find("engined does not start") != std::string::npos);
+    BOOST_TEST(text.find("| engined: boom") != std::string::npos);
+    BOOST_TEST(!std::filesystem::exists(paths.init_failure));
+}
+
+BOOST_AUTO_TEST_CASE(rollback_is_tried_and_found_good) {
+    start();
+    BOOST_TEST(control({"rollback"}).errors.find("no other deployment") != std::string::npos);
+    const std::string second = stage_and_reboot({.version = "2", .program = "two", .signers = {&key}});
+    until("it is found good", [&] { return state() == "good"; });
+    BOOST_TEST(require_control({"rollback", "--reboot"}).find("1 boots next") != std::string::npos);
+    BOOST_TEST(init->reboots().back() == "rollback to 1");
+    BOOST_TEST(state() == "rebooting");
+    BOOST_TEST(entries() == (std::vector<std::string>{first_revision, second}));
+    BOOST_TEST(control({"upgrade"}).errors.find("another deployment boots next") != std::string::npos);
+    // Killed and started again before the reboot, it still knows.
+    stop(SIGKILL);
+    start();
+    BOOST_TEST(state() == "rebooting");
+    BOOST_TEST(reboot() == first_revision);
+    until("it is found good again", [&] { return state() == "good"; });
+    BOOST_TEST(grub_env().get("ok") == first_revision);
+    BOOST_TEST(reboot() == first_revision);
+}
+
+BOOST_AUTO_TEST_CASE(rollback_can_be_taken_back) {
+    start();
+    const std::string second = stage_and_reboot({.version = "2", .program = "two", .signers = {&key}});
+    until("it is found good", [&] { return state() == "good"; });
+    require_control({"rollback"});
+    BOOST_TEST(require_control({"rollback"}).find("2 stays the deployment to boot") != std::string::npos);
+    BOOST_TEST(state() == "good");
+    BOOST_TEST(reboot() == second);
+    BOOST_TEST(state() == "good");
+}
+
+BOOST_AUTO_TEST_CASE(rollback_drops_what_is_staged) {
+    start();
+    const std::string second = stage_and_reboot({.version = "2", .program = "two", .signers = {&key}});
+    until("it is found good", [&] { return state() == "good"; });
+    publish({.version = "3", .program = "three", .signers = {&key}});
+    require_control({"upgrade"});
+    BOOST_TEST(require_control({"rollback"}).find("staged update was dropped") != std::string::npos);
+    BOOST_TEST(reboot() == first_revision);
+    BOOST_TEST(entries() == (std::vector<std::string>{first_revision, second}));
+}
+
+BOOST_AUTO_TEST_CASE(mark_good_by_hand) {
+    start();
+    engine->set("starting", "");
+    const std::string second = stage_and_reboot({.version = "2", .program = "two", .signers = {&key}});
+    BOOST_TEST(state() == "trying");
+    BOOST_TEST(control({"upgrade"}).errors.find("on trial") != std::string::npos);
+    until("a report came", [&] { return require_control({"status"}).find("waiting for") != std::string::npos; });
+    BOOST_TEST(require_control({"mark-good"}).find("is good") != std::string::npos);
+    BOOST_TEST(state() == "good");
+    BOOST_TEST(grub_env().get("ok") == second);
+    BOOST_TEST(reboot() == second);
+    BOOST_TEST(state() == "good");
+}
+
+BOOST_AUTO_TEST_CASE(power_cut_before_shutdown_keeps_the_update_staged) {
+    start();
+    publish({.version = "2", .program = "two", .signers = {&key}});
+    require_control({"upgrade"});
+    BOOST_TEST(power_cut() == first_revision);
+    BOOST_TEST(state() == "staged");
+    const std::string second = reboot();
+    BOOST_TEST(second != first_revision);
+    until("it is found good", [&] { return state() == "good"; });
+}
+
+BOOST_AUTO_TEST_CASE(power_cut_between_boot_entries_and_record) {
+    start();
+    publish({.version = "2", .program = "two", .signers = {&key}});
+    require_control({"upgrade"});
+    stop();
+    const std::string record = base::read_file(paths.state_file());
+    base::run_checked({UPDATERD, "--root", paths.root, "--finalize"});
+    base::write_durable(paths.state_file(), record); // as if the write after the deployment was lost
+    const std::string second = power_cut();
+    BOOST_TEST(second != first_revision);
+    until("it is found good", [&] { return state() == "good"; });
+    BOOST_TEST(!status().contains("staged"));
+    // Nothing is left to finalise.
+    BOOST_TEST(reboot() == second);
+    BOOST_TEST(entries() == (std::vector<std::string>{second, first_revision}));
+}
+
+BOOST_AUTO_TEST_CASE(killed_while_downloading) {
+    publish({.version = "2", .program = "two", .payload = 200'000, .signers = {&key}});
+    start();
+    server->stall(true); // answers no more, and keeps the connection
+    base::Child client = base::Child::spawn({UPDATECTL, "--socket", paths.bus_socket, "upgrade"});
+    until("it is busy", [&] { return state() == "checking" || state() == "downloading"; });
+    BOOST_TEST(control({"upgrade"}).errors.find("another request is being worked on") != std::string::npos);
+    stop(SIGKILL);
+    BOOST_TEST(client.wait().code == 1);
+    server->stall(false);
+    start();
+    BOOST_TEST(state() == "good");
+    BOOST_TEST(require_control({"history"}).find("interrupted") != std::string::npos);
+    require_control({"upgrade"});
+    BOOST_TEST(state() == "staged");
+}
+
+BOOST_AUTO_TEST_CASE(damaged_state_and_boot_environment) {
+    start();
+    const std::string second = stage_and_reboot({.version = "2", .program = "two", .signers = {&key}});
+    until("it is found good", [&] { return state() == "good"; });
+    stop();
+    base::write_durable(paths.state_file(), "{\"state\": \"no");
+    {
+        const base::UniqueFd fd = base::open_file(paths.grub_env, O_WRONLY);
+        base::write_all_at(fd.get(), std::string(1024, '\0'), 0, paths.grub_env);
+    }
+    start();
+    // Nothing is known to be good now, so it is judged anew, and the block written whole again.
+    until("it is found good", [&] { return state() == "good"; });
+    BOOST_TEST(grub_env().get("ok") == second);
+    BOOST_TEST(std::filesystem::exists(paths.state_file() + ".bad"));
+}
+
+BOOST_AUTO_TEST_CASE(bus_is_introspectable_and_only_root_changes) {
+    start();
+    const std::string address = "--address=unix:path=" + paths.bus_socket;
+    const std::string tree = base::run_checked(
+        {"busctl", address, "introspect", "org.atoll.Updater1", "/org/atoll/Updater1", "org.atoll.Updater1"});
+    for (const char* member : {"Upgrade", "Rollback", "MarkGood", "Check", "Status", "History", "BootedRevision",
+                               "StateChanged", "LastError"})
+        BOOST_TEST(tree.find(member) != std::string::npos);
+    const std::vector<std::string> get{
+        "busctl", address, "get-property", "org.atoll.Updater1", "/org/atoll/Updater1", "org.atoll.Updater1", "State"};
+    BOOST_TEST(base::run_checked(get) == "s \"good\"\n");
+
+    // As nobody, in a directory it can reach.
+    std::filesystem::permissions(directory, std::filesystem::perms(0755));
+    const std::vector<std::string> as_nobody{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"};
+    auto nobody = [&](std::vector<std::string> argv) {
+        argv.insert(argv.begin(), as_nobody.begin(), as_nobody.end());
+        return base::run(argv);
+    };
+    BOOST_TEST(nobody(get).output == "s \"good\"\n");
+    const base::RunResult refused = nobody({UPDATECTL, "--socket", paths.bus_socket, "mark-good"});
+    BOOST_TEST_INFO(refused.errors);
+    BOOST_TEST(refused.status.code == 1);
+    BOOST_TEST(refused.errors.find("only root may call MarkGood") != std::string::npos);
+    BOOST_TEST(!nobody({"busctl", address, "call", "org.atoll.Updater1", "/org/atoll/Updater1", "org.atoll.Updater1",
+                        "Upgrade", "a{sv}", "0"})
+                    .status.success());
+}
+
+BOOST_AUTO_TEST_SUITE_END()
