@@ -95,6 +95,11 @@ void Machine::start() {
     spawn.stderr_fd = log.get();
     spawn.new_session = true; // Ctrl-C is for the one who started us
     spawn.parent_death_signal = options_.die_with_parent ? SIGKILL : 0;
+    std::vector<base::UniqueFd> cables;
+    for (const MachineOptions::Card& card : options_.cards) {
+        cables.push_back(card.plug());
+        spawn.extra_fds.emplace_back(cables.back().get(), first_card_fd + static_cast<int>(cables.size()) - 1);
+    }
     console_->skip_to_end();
     boot_id_.clear();
     qemu_ = base::Child::spawn(arguments(), spawn);

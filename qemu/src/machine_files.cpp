@@ -99,11 +99,12 @@ std::vector<std::string> Machine::arguments() const {
     for (const Forward& forward : forwards_)
         user += fmt::format(",hostfwd=tcp:127.0.0.1:{}-:{}", forward.host, forward.guest);
     add({"-netdev", user, "-device", "virtio-net-pci,id=nic0,netdev=net0,romfile=,addr=0x6"});
-    for (std::size_t i = 0; i < options_.netdevs.size(); ++i) {
-        const std::string id = std::to_string(i + 1);
-        add({"-netdev", options_.netdevs[i] + ",id=net" + id, "-device",
-             fmt::format("virtio-net-pci,id=nic{0},netdev=net{0},romfile=,addr={1:#x}", id, 7 + i)});
-    }
+    for (std::size_t i = 0; i < options_.cards.size(); ++i)
+        add({"-netdev",
+             fmt::format("dgram,id=net{},local.type=fd,local.str={}", i + 1, first_card_fd + static_cast<int>(i)),
+             "-device",
+             fmt::format("virtio-net-pci,id=nic{0},netdev=net{0},mac={1},romfile=,addr={2:#x}", i + 1,
+                         options_.cards[i].mac, 7 + i)});
     return argv;
 }
 

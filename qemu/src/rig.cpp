@@ -175,7 +175,7 @@ std::string Rig::fleetctl(const std::vector<std::string>& arguments, const std::
     base::RunOptions options;
     options.spawn.environment = client_environment();
     options.input = input;
-    options.timeout = std::chrono::minutes(2);
+    options.timeout = std::chrono::minutes(6);
     return base::run_checked(argv, options);
 }
 

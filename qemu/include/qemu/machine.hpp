@@ -14,6 +14,7 @@
 // base::Error with the end of the console.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -45,8 +46,12 @@ struct MachineOptions {
     std::string kernel;
     std::string initrd;
     std::string append;
-    /// More network cards: values of -netdev without the id, e.g. "stream,server=off,addr.type=unix,addr.path=...".
-    std::vector<std::string> netdevs;
+    /// More network cards: each is asked at every start for its end of a cable (Switch::plug).
+    struct Card {
+        std::string mac; ///< "52:54:00:00:01:02"
+        std::function<base::UniqueFd()> plug;
+    };
+    std::vector<Card> cards;
     bool die_with_parent = true; ///< SIGKILL for QEMU when the thread that started it ends
 };
 
@@ -109,6 +114,7 @@ private:
         std::uint16_t guest;
         std::uint16_t host;
     };
+    static constexpr int first_card_fd = 10; ///< QEMU's numbers for the cards' cables
     void make_disk();
     void make_config_drive();
     void make_firmware();
