@@ -121,6 +121,8 @@ struct Engine::Impl {
     ServiceStatus status_of(const ServiceEntry& service) const;
     std::vector<ServiceStatus> service_statuses() const;
     void stop_all();
+    void stop_together(const std::vector<ContainerPointer>& group);
+    void stop_for_shutdown(const ContainerPointer& container);
 
     const EngineOptions options;
     ImageStore& images;

@@ -19,16 +19,22 @@ constexpr std::chrono::milliseconds longest_restart_pause{60'000};
 /// One that ran this long starts again with the first pause.
 constexpr std::chrono::seconds settled_after{10};
 
+/// The kernel's reasons in lower case: by these words the docker client knows its exit codes.
+std::string with_plain_reasons(std::string text) {
+    for (const std::string_view reason : {"No such file or directory", "Permission denied", "Is a directory"})
+        for (std::size_t at = text.find(reason); at != std::string::npos; at = text.find(reason, at))
+            text[at] = static_cast<char>(text[at] - 'A' + 'a');
+    return text;
+}
+
 /// Docker's exit codes for a start that failed.
 int code_of_failed_start(const std::string& error) {
     const auto has = [&](const char* text) {
         return error.find(text) != std::string::npos;
     };
-    if (has("ermission denied") || has("s a directory"))
+    if (has("permission denied") || has("is a directory"))
         return 126;
-    if (has("executable file not found") || has("o such file or directory"))
-        return 127;
-    return 128;
+    return has("no such file or directory") ? 127 : 128;
 }
 
 TimePoint time_of(std::int64_t nsec) {

@@ -256,52 +256,63 @@ std::vector<ServiceStatus> Engine::Impl::service_statuses() const {
     return statuses;
 }
 
+void Engine::Impl::stop_for_shutdown(const ContainerPointer& container) {
+    bool by_user;
+    {
+        std::lock_guard lock(container->mutex);
+        by_user = container->stopped_by_user;
+    }
+    try {
+        stop(container, std::nullopt, {});
+    } catch (const EngineError& error) {
+        if (error.kind() != ErrorKind::not_modified)
+            base::log_error("stop container {}: {}", container->name, error.what());
+        return;
+    }
+    {
+        // Stopped by the engine, not by a user: "unless-stopped" starts it again after the reboot.
+        std::lock_guard lock(container->mutex);
+        container->stopped_by_user = by_user;
+    }
+    save_state(*container);
+}
+
+void Engine::Impl::stop_together(const std::vector<ContainerPointer>& group) {
+    std::vector<std::thread> threads;
+    for (const ContainerPointer& container : group)
+        threads.emplace_back([this, container] { stop_for_shutdown(container); });
+    for (std::thread& thread : threads)
+        thread.join();
+}
+
 void Engine::Impl::stop_all() {
     stopping = true;
     services_changed.notify_all();
     std::vector<ContainerPointer> users;
-    std::vector<std::string> system;
     {
         std::lock_guard lock(containers_mutex);
         for (const auto& [id, container] : containers)
             if (!container->is_system())
                 users.push_back(container);
     }
+    stop_together(users);
+
+    // A service's depth is more than that of those it comes after: the deepest stop first, those of a depth together.
+    std::map<int, std::vector<ContainerPointer>, std::greater<>> by_depth;
     {
         std::lock_guard lock(services_mutex);
-        for (auto service = services.rbegin(); service != services.rend(); ++service)
-            if (!service->container.empty())
-                system.push_back(service->container);
+        std::map<std::string, int> depths;
+        for (const ServiceEntry& service : services) { // in their order: what it comes after is there already
+            int depth = 0;
+            for (const std::string& other : service.config.after)
+                depth = std::max(depth, depths[other] + 1);
+            depths[service.config.name] = depth;
+            if (const auto container = service.container.empty() ? nullptr : find(service.container))
+                by_depth[depth].push_back(container);
+        }
     }
-    // Stopped by the engine, not by a user: "unless-stopped" starts them again after the reboot.
-    const auto stop_one = [this](const ContainerPointer& container) {
-        bool by_user;
-        {
-            std::lock_guard lock(container->mutex);
-            by_user = container->stopped_by_user;
-        }
-        try {
-            stop(container, std::nullopt, {});
-        } catch (const EngineError& error) {
-            if (error.kind() != ErrorKind::not_modified)
-                base::log_error("stop container {}: {}", container->name, error.what());
-            return;
-        }
-        {
-            std::lock_guard lock(container->mutex);
-            container->stopped_by_user = by_user;
-            container->state.status = container->removed ? container->state.status : Status::exited;
-        }
-        save_state(*container);
-    };
-    std::vector<std::thread> threads;
-    for (const ContainerPointer& container : users)
-        threads.emplace_back([&stop_one, container] { stop_one(container); });
-    for (std::thread& thread : threads)
-        thread.join();
-    for (const std::string& id : system)
-        if (const auto container = find(id))
-            stop_one(container);
+    for (const auto& [depth, group] : by_depth)
+        stop_together(group);
 }
 
 } // namespace engine
