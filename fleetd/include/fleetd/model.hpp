@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -95,7 +94,8 @@ struct FleetSnapshot {
     Revision revision = 0;
     Revision input_revision = 0; ///< newest of units/, states/ and placements/
     std::map<std::string, Unit> units;
-    std::set<std::string> unreadable; ///< units whose records this release cannot read: leave theirs alone
+    /// Units whose records this release cannot read (leave theirs alone), and why.
+    std::map<std::string, std::string> unreadable;
     std::map<std::string, UnitPlacement> placements;
     std::map<std::string, Host> hosts;
     std::map<std::string, HostReport> reports;

@@ -94,7 +94,7 @@ void Api::handle_unit(Request& request, Response& response, const std::string& n
         response.send(202, submitted_json(name, 0, false, true)); // its containers go after
     } else if (call == "GET status") {
         const FleetSnapshot fleet = read_snapshot(store_);
-        if (!fleet.units.contains(name) && unit_status(fleet, name).empty())
+        if (!fleet.units.contains(name) && !fleet.unreadable.contains(name) && unit_status(fleet, name).empty())
             no_unit(name);
         response.send(200, unit_status_json(fleet, name));
     } else if (call == "POST desired") {

@@ -36,7 +36,12 @@ json::object status_object(const FleetSnapshot& fleet, const std::string& name) 
         converged = converged && status.report.converged;
     }
     const auto unit = fleet.units.find(name);
-    if (unit == fleet.units.end()) {
+    const auto unreadable = fleet.unreadable.find(name);
+    if (unreadable != fleet.unreadable.end()) {
+        object["desired"] = "unknown";
+        object["error"] = "this release cannot read its record and leaves its containers alone: " + unreadable->second;
+        converged = false;
+    } else if (unit == fleet.units.end()) {
         object["desired"] = "destroyed";
     } else {
         object["desired"] = to_string(unit->second.desired);
@@ -83,7 +88,9 @@ Desired parse_desired_body(const std::string& text) {
 }
 
 std::string unit_list_json(const FleetSnapshot& fleet) {
-    std::set<std::string> names = fleet.unreadable;
+    std::set<std::string> names;
+    for (const auto& [name, reason] : fleet.unreadable)
+        names.insert(name);
     for (const auto& [name, unit] : fleet.units)
         names.insert(name);
     // Destroyed ones that still have containers are listed until those are gone.
@@ -92,15 +99,8 @@ std::string unit_list_json(const FleetSnapshot& fleet) {
             names.insert(replica.unit);
     }
     json::array units;
-    for (const std::string& name : names) {
-        json::object unit = status_object(fleet, name);
-        if (fleet.unreadable.contains(name)) {
-            unit["desired"] = "unknown";
-            unit["converged"] = false;
-            unit["error"] = "its record cannot be read by this release; its containers are left alone";
-        }
-        units.push_back(std::move(unit));
-    }
+    for (const std::string& name : names)
+        units.push_back(status_object(fleet, name));
     return json::serialize(json::object{{"revision", fleet.revision}, {"units", std::move(units)}});
 }
 

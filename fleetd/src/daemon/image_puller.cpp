@@ -53,13 +53,21 @@ struct ImagePuller::Shared {
 ImagePuller::ImagePuller(EngineFactory connect, std::function<void()> done) : shared_(std::make_shared<Shared>()) {
     shared_->connect = std::move(connect);
     shared_->done = std::move(done);
-    std::thread([shared = shared_] { shared->run(); }).detach();
+    thread_ = std::thread([shared = shared_] { shared->run(); });
 }
 
 ImagePuller::~ImagePuller() {
-    const std::lock_guard lock(shared_->mutex);
-    shared_->stopping = true;
-    shared_->asked.notify_all();
+    bool busy = false;
+    {
+        const std::lock_guard lock(shared_->mutex);
+        shared_->stopping = true;
+        shared_->asked.notify_all();
+        busy = !shared_->queue.empty();
+    }
+    if (busy)
+        thread_.detach();
+    else
+        thread_.join();
 }
 
 void ImagePuller::request(const std::string& image) {
@@ -82,11 +90,6 @@ void ImagePuller::forget(const std::string& image) {
     const auto it = shared_->items.find(image);
     if (it != shared_->items.end() && !it->second.state.pulling)
         shared_->items.erase(it);
-}
-
-bool ImagePuller::idle() const {
-    const std::lock_guard lock(shared_->mutex);
-    return shared_->queue.empty();
 }
 
 } // namespace fleet

@@ -14,7 +14,7 @@ class ImagePuller {
 public:
     /// `done` is called in the puller's thread after each pull.
     ImagePuller(EngineFactory connect, std::function<void()> done);
-    /// Does not wait for a pull under way: its thread is left to end with the process.
+    /// Does not wait for a pull under way: its thread is then left to end with the process.
     ~ImagePuller();
 
     /// Nothing when it is asked for already.
@@ -23,12 +23,10 @@ public:
     ImageState state(const std::string& image) const;
     /// Forgets the failure of an image, once it is present or nobody needs it.
     void forget(const std::string& image);
-    /// False while a pull is under way.
-    bool idle() const;
-
 private:
     struct Shared;
     std::shared_ptr<Shared> shared_;
+    std::thread thread_;
 };
 
 } // namespace fleet

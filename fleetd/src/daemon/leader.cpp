@@ -21,6 +21,10 @@ std::vector<Condition> unchanged(const FleetSnapshot& fleet, const std::string& 
 
 bool Leader::turn() {
     const FleetSnapshot fleet = read_snapshot(store_);
+    for (const auto& [name, reason] : fleet.unreadable) {
+        if (std::exchange(told_[name], reason) != reason)
+            base::log_warning("unit={} is left alone: its record cannot be read: {}", name, reason);
+    }
     const Schedule decided = schedule(fleet);
     bool complete = true;
     for (const auto& [name, placement] : decided.changed) {

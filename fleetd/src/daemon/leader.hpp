@@ -1,6 +1,8 @@
 // Writes placements: the scheduler's decisions. One in a fleet; with one host, that host's.
 #pragma once
 #include <atomic>
+#include <map>
+#include <string>
 #include <thread>
 
 #include "daemon/input_watch.hpp"
@@ -21,6 +23,7 @@ private:
     void run();
     Store& store_;
     InputWatch watch_;
+    std::map<std::string, std::string> told_; ///< of units that cannot be read
     std::atomic<bool> stopping_{false};
     std::thread thread_;
 };

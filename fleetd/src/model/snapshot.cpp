@@ -1,5 +1,4 @@
 #include "base/error.hpp"
-#include "base/log.hpp"
 #include "fleetd/model.hpp"
 #include "model/records.hpp"
 
@@ -86,9 +85,8 @@ FleetSnapshot read_snapshot(Store& store) {
             take(fleet, entry);
         } catch (const base::Error& error) {
             // Written by a later release, or damaged. What it is about is left as it is: nothing is known of it.
-            base::log_warning("cannot read a record: {}", error.what());
             if (const std::string name = unit_of(entry.key); !name.empty())
-                fleet.unreadable.insert(name);
+                fleet.unreadable.emplace(name, error.what());
         }
     }
     // A state without a specification has nothing to run.

@@ -1,3 +1,5 @@
+#include <arpa/inet.h>
+
 #include <charconv>
 
 #include "base/config_reader.hpp"
@@ -32,11 +34,9 @@ std::optional<std::uint16_t> parse_port(std::string_view text) noexcept {
     return port;
 }
 
-/// An address of the host: characters only, the engine binds it.
-bool valid_address(std::string_view address) noexcept {
-    return !address.empty() && address.size() <= 45 && std::all_of(address.begin(), address.end(), [](char c) {
-        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || c == '.' || c == ':';
-    });
+bool valid_address(const std::string& address) noexcept {
+    in6_addr parsed{};
+    return inet_pton(AF_INET, address.c_str(), &parsed) == 1 || inet_pton(AF_INET6, address.c_str(), &parsed) == 1;
 }
 
 std::optional<PublishedPort> parse_published_port(std::string_view text) {
@@ -67,9 +67,9 @@ std::optional<PublishedPort> parse_published_port(std::string_view text) {
         text = text.substr(1, text.size() - 2);
     else if (text.find(':') != std::string_view::npos)
         return std::nullopt; // an IPv6 address needs its brackets
-    if (!valid_address(text))
-        return std::nullopt;
     port.address = text;
+    if (!valid_address(port.address))
+        return std::nullopt;
     return port;
 }
 
@@ -122,7 +122,7 @@ std::vector<std::string> read_command(base::ConfigMap& map, bool required) {
     if (!value)
         return {};
     auto command = value->as_strings();
-    if (command.empty() || command.front().empty())
+    if (command.empty() ? required : command.front().empty())
         value->problem("expected a program and its arguments, such as [httpd, -f]");
     else if (command.size() > max_list)
         value->problem(fmt::format("more than {} entries", max_list));

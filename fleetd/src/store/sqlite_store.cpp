@@ -145,7 +145,7 @@ private:
     }
 
     void set_fact(const std::string& name, const std::string& value) {
-        SqliteStatement statement(database_, "INSERT INTO facts VALUES(?1, ?2) "
+        SqliteStatement statement(database_, "INSERT INTO facts(name, value) VALUES(?1, ?2) "
                                              "ON CONFLICT(name) DO UPDATE SET value = excluded.value");
         statement.bind(1, name).bind(2, value).step();
     }
@@ -183,7 +183,9 @@ private:
             SqliteStatement(database_, "DELETE FROM entries WHERE key = ?1").bind(1, write.key).step();
             return;
         }
-        SqliteStatement statement(database_, "INSERT INTO entries VALUES(?1, ?2, ?3, ?3) ON CONFLICT(key) DO UPDATE "
+        // Columns by name: a later release may have added some.
+        SqliteStatement statement(database_, "INSERT INTO entries(key, value, created, modified) "
+                                             "VALUES(?1, ?2, ?3, ?3) ON CONFLICT(key) DO UPDATE "
                                              "SET value = excluded.value, modified = excluded.modified");
         statement.bind(1, write.key).bind(2, *write.value).bind(3, revision_ + 1).step();
     }
