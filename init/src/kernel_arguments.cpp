@@ -52,7 +52,6 @@ void take_seconds(std::int64_t& field, std::string_view value) noexcept {
 
 KernelArguments KernelArguments::parse(std::string_view line) noexcept {
     KernelArguments arguments;
-    arguments.root_type.assign("ext4");
     std::string_view rest = line;
     for (;;) {
         const std::string_view word = unquoted(next_word(rest));
@@ -66,7 +65,7 @@ KernelArguments KernelArguments::parse(std::string_view line) noexcept {
             equals == std::string_view::npos ? std::string_view() : unquoted(skip(word, equals + 1));
         if (key == "root")
             take(arguments.root, value);
-        else if (key == "rootfstype" && !value.empty())
+        else if (key == "rootfstype")
             take(arguments.root_type, value);
         else if (key == "ostree")
             take(arguments.deployment, value);
@@ -81,6 +80,8 @@ KernelArguments KernelArguments::parse(std::string_view line) noexcept {
                 arguments.trial_seconds = *number;
         }
     }
+    if (arguments.root_type.empty())
+        arguments.root_type.assign("ext4");
     return arguments;
 }
 

@@ -64,7 +64,7 @@ int reboot_command(Operation operation) noexcept {
     case Operation::poweroff:
         return RB_POWER_OFF;
     case Operation::halt:
-        return RB_HALT_SYSTEM;
+        return static_cast<int>(RB_HALT_SYSTEM);
     default:
         return RB_AUTOBOOT;
     }

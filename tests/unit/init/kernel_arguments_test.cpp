@@ -54,6 +54,7 @@ BOOST_AUTO_TEST_CASE(bad_values_count_as_not_given) {
     BOOST_TEST(arguments.panic_seconds == 0);
     BOOST_TEST(arguments.root.empty());
     BOOST_TEST(arguments.root_type.view() == "ext4");
+    BOOST_TEST(KernelArguments::parse("rootfstype=" + std::string(300, 'x')).root_type.view() == "ext4");
     BOOST_TEST(KernelArguments::parse("atoll.trial=99999999999").trial_seconds == 600U);
     BOOST_TEST(KernelArguments::parse("panic=-1").panic_seconds == -1);
 }
