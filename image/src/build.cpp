@@ -142,8 +142,9 @@ void Build::publish(const std::string& commit) {
         const std::string target = options_.output + "/" + name;
         if (fs::exists(staged))
             fs::rename(staged, target);
-        if (fs::exists(target))
-            result_.outputs.push_back(target);
+        else if (std::string_view(name) != "repo")
+            continue;
+        result_.outputs.push_back(target);
     }
 }
 
