@@ -44,8 +44,7 @@ struct ImageState {
 
 /// What went wrong with a replica last time.
 struct Failure {
-    std::string hash; ///< of the unit then: an edited or newly launched unit is tried at once
-    std::int64_t launch = 0;
+    Revision revision = 0; ///< of the unit then: one that was edited, or started again, is tried at once
     std::string error;
     unsigned attempts = 0;
     TimePoint retry_at{};

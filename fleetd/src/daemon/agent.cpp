@@ -104,6 +104,12 @@ HostSnapshot Agent::look(const FleetSnapshot& fleet, TimePoint now) {
     if (engine_version_.empty())
         engine_version_ = engine_->version();
     HostSnapshot host{host_.id, store_.id(), fleet, engine_->containers(), {}, failures_, now};
+    for (const auto& [name, unit] : fleet.units) {
+        // Somebody edited it, or asked for it again: an image that could not be pulled is tried at once.
+        if (std::exchange(known_[name], unit.revision()) != unit.revision())
+            puller_.forget(unit.spec.image);
+    }
+    std::erase_if(known_, [&](const auto& item) { return !fleet.units.contains(item.first); });
     for (const std::string& image : images_needed(host)) {
         ImageState state = puller_.state(image);
         state.present = engine_->has_image(image);
@@ -179,10 +185,9 @@ void Agent::remember(const HostSnapshot& host, const Action& action, const std::
     if (failure.error != error)
         base::log_warning("unit={} replica={}: {}", action.unit, action.replica, error);
     if (const auto unit = host.fleet.units.find(action.unit); unit != host.fleet.units.end()) {
-        if (failure.hash != unit->second.hash || failure.launch != unit->second.launch)
+        if (failure.revision != unit->second.revision())
             failure = {};
-        failure.hash = unit->second.hash;
-        failure.launch = unit->second.launch;
+        failure.revision = unit->second.revision();
     }
     failure.error = error;
     ++failure.attempts;

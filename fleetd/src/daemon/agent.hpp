@@ -39,6 +39,7 @@ private:
     std::unique_ptr<EngineApi> engine_;
     std::string engine_version_; ///< empty: not connected
     std::map<Slot, Failure> failures_;
+    std::map<std::string, Revision> known_; ///< units as of the last look
     unsigned blind_turns_ = 0;
     unsigned busy_turns_ = 0;
     std::atomic<bool> stopping_{false};

@@ -62,7 +62,7 @@ UnitRegistry::Submitted UnitRegistry::submit(const UnitSpec& spec, const std::st
             writes.push_back({keys::units + spec.name, serialize_unit(spec, hash, source), Lifetime::durable});
         }
         const Desired wanted = desired.value_or(unit ? unit->desired : Desired::inactive);
-        if (!unit || unit->state_revision == 0 || wanted != unit->desired)
+        if (!unit || unit->state_revision == 0 || desired)
             writes.push_back({keys::states + spec.name, serialize_state(next_state(unit, wanted)), Lifetime::durable});
         if (writes.empty())
             return {unit->revision(), false, false};
@@ -79,8 +79,6 @@ std::optional<Revision> UnitRegistry::set_desired(const std::string& name, Desir
         if (!unit)
             return std::nullopt;
         check_expected(name, unit, expected);
-        if (unit->desired == desired)
-            return unit->revision();
         const Write write{keys::states + name, serialize_state(next_state(unit, desired)), Lifetime::durable};
         if (const auto revision = store_.commit(as_read(name, unit), {write}))
             return revision;

@@ -30,7 +30,8 @@ public:
     /// Stores a unit, or replaces its specification. `desired`: nullopt keeps what is wanted (inactive for a new one).
     Submitted submit(const UnitSpec& spec, const std::string& source, std::optional<Desired> desired,
                      std::optional<Revision> expected);
-    /// nullopt: there is no such unit. The unit's revision.
+    /// The unit's revision; nullopt: there is no such unit. The same wish again makes a new revision, too, so that what
+    /// failed is tried again at once.
     std::optional<Revision> set_desired(const std::string& name, Desired desired, std::optional<Revision> expected);
     /// False: there is no such unit.
     bool destroy(const std::string& name, std::optional<Revision> expected);

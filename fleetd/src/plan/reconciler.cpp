@@ -69,8 +69,7 @@ private:
         const auto it = host_.failures.find({report_.unit, report_.replica});
         if (it == host_.failures.end())
             return nullptr;
-        const bool same = unit_ == nullptr || (it->second.hash == unit_->hash && it->second.launch == unit_->launch);
-        return same ? &it->second : nullptr;
+        return unit_ == nullptr || it->second.revision == unit_->revision() ? &it->second : nullptr;
     }
 
     void describe(const ObservedContainer& container) {

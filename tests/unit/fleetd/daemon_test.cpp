@@ -269,6 +269,29 @@ BOOST_AUTO_TEST_CASE(a_refused_start_is_shown_and_tried_again) {
     BOOST_TEST(replica().error.empty());
 }
 
+// Whoever loads the image and starts the unit again is not told of the failure before.
+BOOST_AUTO_TEST_CASE(starting_again_tries_at_once) {
+    submit("name: web\nimage: app:2\n");
+    settle();
+    wait_for_pull(1);
+    while (replica().error.empty())
+        settle();
+    docker->add_image("app:2");
+    client().set_desired("web", Desired::launched);
+    BOOST_TEST(replica().error.empty());
+    settle();
+    BOOST_TEST(docker->get("fleet-web-0").state == "running");
+
+    docker->refuse("stop", "busy");
+    client().set_desired("web", Desired::loaded);
+    settle();
+    BOOST_TEST(replica().error.find("busy") != std::string::npos, replica().error);
+    docker->refuse("stop", "");
+    client().set_desired("web", Desired::loaded);
+    settle();
+    BOOST_TEST(replica().state == "stopped");
+}
+
 BOOST_AUTO_TEST_CASE(a_foreign_container_of_the_same_name_is_not_touched) {
     docker->add_foreign("fleet-web-0", "{}");
     submit(unit_text("web"));

@@ -280,14 +280,14 @@ BOOST_AUTO_TEST_CASE(an_old_one_that_does_not_serve_is_replaced_at_once) {
 
 BOOST_AUTO_TEST_CASE(failures_wait_longer_and_longer) {
     Unit& unit = add(make_unit("web"));
-    failures[{"web", 0}] = {unit.hash, unit.launch, "port 80 is in use", 1, now + 1s};
+    failures[{"web", 0}] = {unit.revision(), "port 80 is in use", 1, now + 1s};
     BOOST_CHECK(actions().empty());
     BOOST_TEST(report().error == "port 80 is in use");
     now += 1s;
     BOOST_CHECK(actions() == Texts{"create web/0"});
     BOOST_TEST(report().error == "port 80 is in use");
     failures[{"web", 0}].retry_at = now + 60s;
-    unit.launch = 2; // started again by hand: at once
+    ++unit.state_revision; // started again by hand: at once
     BOOST_CHECK(actions() == Texts{"create web/0"});
     BOOST_TEST(report().error.empty());
     BOOST_CHECK(retry_delay(1) == 1s);
