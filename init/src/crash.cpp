@@ -29,6 +29,9 @@ void print(std::string_view text) noexcept {
 void on_crash(int signal, siginfo_t* info, void*) {
     if (::getpid() != 1) // a child between fork and exec
         ::_exit(128 + signal);
+    // Sent by another process: PID 1 is not to be ended by a signal. Its own abort(3) is sent, too, by itself.
+    if (info->si_code <= 0 && info->si_pid != ::getpid())
+        return;
     const Text<160> text("<2>init: CRASHED by signal ", signal, " at address ",
                          Hex{reinterpret_cast<std::uintptr_t>(info->si_addr)}, ", rebooting in 5 s\n");
     print(text.view());
@@ -52,7 +55,7 @@ void install_crash_handlers() noexcept {
     ::sigaltstack(&stack, nullptr);
     struct sigaction action {};
     action.sa_sigaction = on_crash;
-    action.sa_flags = static_cast<int>(SA_SIGINFO | SA_ONSTACK | SA_RESETHAND);
+    action.sa_flags = static_cast<int>(SA_SIGINFO | SA_ONSTACK);
     ::sigfillset(&action.sa_mask);
     for (const int signal : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS})
         ::sigaction(signal, &action, nullptr);

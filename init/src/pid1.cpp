@@ -13,6 +13,7 @@
 #include "cgroups.hpp"
 #include "files.hpp"
 #include "log.hpp"
+#include "mounts.hpp"
 #include "rescue.hpp"
 #include "spawn.hpp"
 #include "system.hpp"
@@ -276,7 +277,6 @@ void Pid1::judge(Msec now) noexcept {
 
 void Pid1::give_up_revision(std::string_view reason) noexcept {
     const Text<256> whole("revision ", trial_.revision(), " failed its trial: ", reason);
-    log_error(whole.view());
     write_failure_note(trial_.revision(), reason, log().ring());
     begin_shutdown(Operation::reboot, whole.view());
 }
@@ -348,6 +348,9 @@ void Pid1::start_finalize(Msec now) noexcept {
     constexpr Msec limit = 120'000;
     constexpr const char* argv[] = {"/usr/bin/updaterd", "--finalize", nullptr};
     phase_ = Phase::finalize;
+    // An updaterd that was killed in the middle left it frozen, and the finalise step writes there.
+    if (owns_machine())
+        thaw("/boot");
     if (!is_executable(argv[0]))
         end_machine(shutdown_operation_, false, watchdog_);
     ChildPlan plan{};

@@ -23,7 +23,7 @@ public:
     static constexpr Msec first_pause = 200;
     static constexpr Msec longest_pause = 30'000;
     static constexpr Msec stable_after = 60'000;    ///< a run this long forgives the failures before it
-    static constexpr std::uint32_t start_limit = 8; ///< failures in a row: the revision has no working engined
+    static constexpr std::uint32_t start_limit = 6; ///< failures in a row: the revision has no working engined
 
     enum class Action { none, start, terminate, kill };
 

@@ -53,7 +53,7 @@ BOOST_AUTO_TEST_CASE(pauses_grow_to_a_limit) {
     for (int i = 0; i < 12; ++i) {
         BOOST_REQUIRE((engine.next(now) == Action::start));
         engine.started(now);
-        BOOST_TEST(engine.start_limit_hit() == (i >= 8));
+        BOOST_TEST(engine.start_limit_hit() == (i >= 6));
         engine.ended(now);
         pauses.push_back(engine.deadline() - now);
         BOOST_REQUIRE((engine.next(engine.deadline() - 1) == Action::none));
