@@ -2,12 +2,13 @@
 
 #include <arpa/inet.h>
 #include <libmnl/libmnl.h>
+#include <linux/if.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
-#include <net/if.h>
 #include <sched.h>
 
+#include <ctime>
 #include <exception>
 
 #include "base/error.hpp"
@@ -141,11 +142,11 @@ void Netlink::check(int error, const std::string& operation) {
         throw base::Error(error, operation);
 }
 
-std::optional<unsigned> Netlink::find_link(const std::string& name) {
+template <typename F>
+bool Netlink::query_link(const std::string& name, F&& visit) {
     Request query(RTM_GETLINK, 0);
     query.extra<ifinfomsg>().ifi_family = AF_UNSPEC;
     query.put(IFLA_IFNAME, name);
-    // The reply carries the data and an acknowledgement; only the index is of interest.
     nlmsghdr* const message = query.header();
     message->nlmsg_seq = ++sequence_;
     base::check(mnl_socket_sendto(socket_, message, message->nlmsg_len), "send to netlink");
@@ -156,12 +157,39 @@ std::optional<unsigned> Netlink::find_link(const std::string& name) {
         const nlmsghdr* reply = reinterpret_cast<const nlmsghdr*>(buffer);
         if (!mnl_nlmsg_ok(reply, left) || reply->nlmsg_seq != sequence_)
             continue;
-        if (reply->nlmsg_type == RTM_NEWLINK)
-            return static_cast<unsigned>(static_cast<const ifinfomsg*>(mnl_nlmsg_get_payload(reply))->ifi_index);
+        if (reply->nlmsg_type == RTM_NEWLINK) {
+            visit(reply);
+            return true;
+        }
         const int error = -static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(reply))->error;
         if (error == ENODEV)
-            return std::nullopt;
+            return false;
         throw base::Error(error, "find network device " + name);
+    }
+}
+
+std::optional<unsigned> Netlink::find_link(const std::string& name) {
+    std::optional<unsigned> index;
+    query_link(name, [&](const nlmsghdr* reply) {
+        index = static_cast<unsigned>(static_cast<const ifinfomsg*>(mnl_nlmsg_get_payload(reply))->ifi_index);
+    });
+    return index;
+}
+
+bool Netlink::await_carrier(const std::string& name, std::chrono::milliseconds timeout) {
+    const auto deadline = std::chrono::steady_clock::now() + timeout;
+    for (;;) {
+        bool running = false;
+        query_link(name, [&](const nlmsghdr* reply) {
+            each_attribute(reply, sizeof(ifinfomsg), [&](const nlattr* attribute) {
+                if (mnl_attr_get_type(attribute) == IFLA_OPERSTATE)
+                    running = mnl_attr_get_u8(attribute) == IF_OPER_UP;
+            });
+        });
+        if (running || std::chrono::steady_clock::now() >= deadline)
+            return running;
+        const timespec pause{0, 200'000};
+        nanosleep(&pause, nullptr);
     }
 }
 
@@ -225,6 +253,16 @@ void Netlink::set_master(const std::string& name, unsigned bridge) {
     link.extra<ifinfomsg>().ifi_index = static_cast<int>(index_of(name));
     link.put(IFLA_MASTER, bridge);
     check(request(link.header()), "attach network device " + name + " to its bridge");
+}
+
+void Netlink::set_hairpin(const std::string& name) {
+    Request link(RTM_NEWLINK, 0);
+    link.extra<ifinfomsg>().ifi_index = static_cast<int>(index_of(name));
+    link.nest(IFLA_LINKINFO, [&] {
+        link.put(IFLA_INFO_SLAVE_KIND, std::string("bridge"));
+        link.nest(IFLA_INFO_SLAVE_DATA, [&] { mnl_attr_put_u8(link.header(), IFLA_BRPORT_MODE, 1); });
+    });
+    check(request(link.header()), "set hairpin mode of network device " + name);
 }
 
 void Netlink::set_up(const std::string& name) {

@@ -1,6 +1,7 @@
 // The few requests of rtnetlink that networks need, one network namespace each.
 #pragma once
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -37,7 +38,13 @@ public:
     /// A pair of which one end, `peer`, is in the namespace `peer_namespace` with the address `mac`.
     void add_veth(const std::string& name, const std::string& peer, int peer_namespace, const MacAddress& mac);
     void set_master(const std::string& name, unsigned bridge);
+    /// What comes from a bridge's port may leave by it: where br_netfilter is loaded, translation happens in the bridge
+    /// and a container that uses its own published port needs it.
+    void set_hairpin(const std::string& name);
     void set_up(const std::string& name);
+    /// Until the device passes packets: the kernel opens its queues, and a bridge its port, in a worker of its own
+    /// some time after it was set up, and drops what comes before. False when it does not within `timeout`.
+    bool await_carrier(const std::string& name, std::chrono::milliseconds timeout);
     /// No error when it is gone.
     void remove_link(const std::string& name);
 
@@ -54,6 +61,9 @@ private:
     int request(nlmsghdr* message);
     void check(int error, const std::string& operation);
     unsigned index_of(const std::string& name);
+    /// Calls `visit(reply)` unless there is no such device; returns whether there is.
+    template <typename F>
+    bool query_link(const std::string& name, F&& visit);
     template <typename F>
     void dump(nlmsghdr* message, F&& visit);
 

@@ -55,6 +55,8 @@ struct Networks::State {
 
 namespace {
 
+constexpr std::chrono::seconds carrier_timeout{5};
+
 std::string random_id() {
     std::array<std::uint8_t, 32> bytes{};
     if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
@@ -212,12 +214,17 @@ void Networks::State::connect(const NetworkDefinition& network, const NetworkEnd
         }
     });
     host.set_master(endpoint.host_device, host.find_link(network.device).value());
+    host.set_hairpin(endpoint.host_device);
     host.set_up(endpoint.host_device);
     inside.set_up("lo");
     inside.add_address(interface, parse_address(endpoint.address).value(), endpoint.prefix_length);
     inside.set_up(interface);
     if (!endpoint.gateway.empty())
         inside.add_default_route(parse_address(endpoint.gateway).value());
+    if (!inside.await_carrier(interface, carrier_timeout) ||
+        !host.await_carrier(endpoint.host_device, carrier_timeout) ||
+        !host.await_carrier(network.device, carrier_timeout))
+        throw base::Error(ETIMEDOUT, "wait for the carrier of " + endpoint.host_device);
     remove.dismiss();
 }
 
