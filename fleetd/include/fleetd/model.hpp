@@ -109,6 +109,7 @@ struct ReplicaStatus {
     ReplicaReport report;
     std::string host;
     std::string host_name;
+    bool current = true; ///< false: from before the last change of the unit
 };
 
 /// The wanted replicas of a unit, and those that are still there.

@@ -33,7 +33,12 @@ struct ObservedContainer {
     std::string started;
     std::string finished;
     unsigned restarts = 0;
+    TimePoint running_since{}; ///< as far as the agent saw it
 };
+
+/// A container without a health command is believed to run when it has done so this long: most that cannot work end
+/// at once.
+constexpr std::chrono::milliseconds proving_time{1500};
 
 struct ImageState {
     bool present = false;

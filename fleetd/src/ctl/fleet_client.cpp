@@ -35,7 +35,8 @@ UnitStatus status_from_json(const json::value& value) {
         if (json::object* members = with_unit.if_object())
             (*members)["unit"] = status.name;
         const base::JsonObject replica(with_unit, "replica");
-        status.replicas.push_back({replica_from_json(replica), replica.string("host"), replica.string("host_name")});
+        status.replicas.push_back({replica_from_json(replica), replica.string("host"), replica.string("host_name"),
+                                   replica.boolean("current", true)});
     }
     return status;
 }

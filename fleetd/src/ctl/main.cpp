@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "base/cli.hpp"
+#include "base/config_reader.hpp"
 #include "ctl/commands.hpp"
 
 namespace {
@@ -66,8 +67,15 @@ public:
             return app_.exit(error) == 0 ? 0 : 2;
         }
         options_.command.timeout = std::chrono::seconds(options_.timeout);
-        fleet::FleetClient client(find_address(options_));
-        return chosen_(client);
+        try {
+            fleet::FleetClient client(find_address(options_));
+            return chosen_(client);
+        } catch (const base::ConfigError& error) {
+            // As editors and people know it from compilers: every problem a line that begins with its place.
+            for (const std::string& problem : error.problems())
+                fmt::print(stderr, "{}\n", problem);
+            return 1;
+        }
     }
 
 private:

@@ -12,6 +12,8 @@ constexpr unsigned too_many_restarts = 3;
 /// One line for every replica whose description changed.
 void tell(const UnitStatus& status, std::map<std::string, std::string>& told) {
     for (const ReplicaStatus& replica : status.replicas) {
+        if (!replica.current)
+            continue;
         const std::string title = replica_title(status.name, replica);
         const std::string text = describe_replica(replica);
         if (std::exchange(told[title], text) != text)

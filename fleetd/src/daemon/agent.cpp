@@ -98,12 +98,27 @@ std::chrono::milliseconds Agent::turn(TimePoint now) {
     return settled ? 2s : 500ms;
 }
 
+/// Fills in running_since. The engine's times are of a clock that may be set.
+void Agent::date(std::vector<ObservedContainer>& containers, TimePoint now) {
+    std::map<std::string, std::pair<std::string, TimePoint>> running;
+    for (ObservedContainer& container : containers) {
+        if (container.state != "running")
+            continue;
+        const auto before = running_.find(container.id);
+        const bool same = before != running_.end() && before->second.first == container.started;
+        container.running_since = same ? before->second.second : now;
+        running[container.id] = {container.started, container.running_since};
+    }
+    running_ = std::move(running);
+}
+
 HostSnapshot Agent::look(const FleetSnapshot& fleet, TimePoint now) {
     if (!engine_)
         engine_ = connect_();
     if (engine_version_.empty())
         engine_version_ = engine_->version();
     HostSnapshot host{host_.id, store_.id(), fleet, engine_->containers(), {}, failures_, now};
+    date(host.containers, now);
     for (const auto& [name, unit] : fleet.units) {
         // Somebody edited it, or asked for it again: an image that could not be pulled is tried at once.
         if (std::exchange(known_[name], unit.revision()) != unit.revision())
@@ -191,7 +206,7 @@ void Agent::remember(const HostSnapshot& host, const Action& action, const std::
     }
     failure.error = error;
     ++failure.attempts;
-    failure.retry_at = std::chrono::steady_clock::now() + retry_delay(failure.attempts);
+    failure.retry_at = host.now + retry_delay(failure.attempts);
 }
 
 } // namespace fleet

@@ -24,6 +24,7 @@ public:
 
 private:
     void run();
+    void date(std::vector<ObservedContainer>& containers, TimePoint now);
     HostSnapshot look(const FleetSnapshot& fleet, TimePoint now);
     void report(const FleetSnapshot& fleet, Plan plan);
     void report_blind(const FleetSnapshot& fleet, const std::string& why);
@@ -40,6 +41,8 @@ private:
     std::string engine_version_; ///< empty: not connected
     std::map<Slot, Failure> failures_;
     std::map<std::string, Revision> known_; ///< units as of the last look
+    /// Of a container that runs: when it was started, and when that was seen first.
+    std::map<std::string, std::pair<std::string, TimePoint>> running_;
     unsigned blind_turns_ = 0;
     unsigned busy_turns_ = 0;
     std::atomic<bool> stopping_{false};

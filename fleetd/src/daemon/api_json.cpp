@@ -32,6 +32,7 @@ json::object status_object(const FleetSnapshot& fleet, const std::string& name) 
         replica.erase("unit");
         replica["host"] = status.host;
         replica["host_name"] = status.host_name;
+        replica["current"] = status.current;
         replicas.push_back(std::move(replica));
         converged = converged && status.report.converged;
     }

@@ -10,6 +10,11 @@ using base::http::ClientRequest;
 using base::http::ClientResponse;
 
 constexpr const char* api = "/v1.41";
+/// Twelve digits name a container to people.
+std::string shorten(const std::string& id) {
+    return id.substr(0, 12);
+}
+
 constexpr int stop_seconds = 10; ///< between SIGTERM and SIGKILL
 
 class DockerEngine final : public EngineApi {
@@ -29,7 +34,7 @@ public:
             const auto response = send("GET", container_path(id, "json"));
             if (response.status == 404)
                 continue; // removed in between
-            found.push_back(parse_container(expect_ok(response, "inspect container " + id).body));
+            found.push_back(parse_container(expect_ok(response, "inspect container " + shorten(id)).body));
         }
         return found;
     }
@@ -72,13 +77,13 @@ public:
     void remove(const std::string& container) override {
         const auto response = send("DELETE", container_path(container, "") + "?v=1");
         if (response.status != 404)
-            expect_ok(response, "remove container " + container);
+            expect_ok(response, "remove container " + shorten(container));
     }
 
     std::string logs(const std::string& container, unsigned lines) override {
         const auto response =
             send("GET", container_path(container, fmt::format("logs?stdout=1&stderr=1&tail={}", lines)));
-        return demultiplex(expect_ok(response, "read logs of container " + container).body);
+        return demultiplex(expect_ok(response, "read logs of container " + shorten(container)).body);
     }
 
 private:
@@ -110,7 +115,7 @@ private:
               std::chrono::milliseconds timeout) {
         const auto response = send("POST", container_path(container, what), {}, timeout);
         if (response.status != 304) // it is so already
-            expect_ok(response, fmt::format("{} container {}", verb, container));
+            expect_ok(response, fmt::format("{} container {}", verb, shorten(container)));
     }
 
     base::http::Client client_;

@@ -23,6 +23,7 @@ public:
     ImageState state(const std::string& image) const;
     /// Forgets the failure of an image, once it is present or nobody needs it.
     void forget(const std::string& image);
+
 private:
     struct Shared;
     std::shared_ptr<Shared> shared_;

@@ -28,6 +28,7 @@ ReplicaStatus waiting(const std::string& unit, unsigned replica, std::string det
     status.report.health = "none";
     status.report.detail = std::move(detail);
     status.report.error = std::move(error);
+    status.current = !status.report.error.empty();
     return status;
 }
 
@@ -51,8 +52,9 @@ ReplicaStatus wanted_replica(const FleetSnapshot& fleet, const Unit& unit, unsig
         return status;
     }
     status.report = *report;
+    status.current = host->second.seen >= std::max(unit.revision(), placement->second.revision);
     // What the agent knew when it wrote this may be older than what is wanted now.
-    if (host->second.seen < std::max(unit.revision(), placement->second.revision)) {
+    if (!status.current) {
         status.report.converged = false;
         status.report.error.clear();
     }
@@ -74,7 +76,7 @@ std::vector<ReplicaStatus> unit_status(const FleetSnapshot& fleet, const std::st
     for (const auto& [host, report] : fleet.reports) {
         for (const ReplicaReport& replica : report.replicas) {
             if (replica.unit == name && listed.emplace(host, replica.replica).second)
-                replicas.push_back({replica, host, host_name(fleet, host)});
+                replicas.push_back({replica, host, host_name(fleet, host), true});
         }
     }
     return replicas;

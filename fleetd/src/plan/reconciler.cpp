@@ -75,7 +75,7 @@ private:
     void describe(const ObservedContainer& container) {
         report_.container = container.id;
         report_.hash = container.hash;
-        report_.health = container.health;
+        report_.health = is_up(container) ? container.health : "none";
         report_.exit_code = container.exit_code;
         report_.restarts = container.restarts;
         report_.since = is_up(container) ? container.started : container.finished;
@@ -143,7 +143,8 @@ private:
     void launch(const ObservedContainer& container) {
         if (container.state == "running") {
             settle("running");
-            report_.converged = serves(container);
+            const bool proven = container.health != "none" || host_.now - container.running_since >= proving_time;
+            report_.converged = serves(container) && proven;
         } else if (container.state == "paused" || container.state == "restarting") {
             report_.state = container.state;
             report_.detail = container.state == "paused" ? "by hand" : fmt::format("exit code {}", container.exit_code);
@@ -256,13 +257,14 @@ const char* to_string(Action::Kind kind) noexcept {
 
 std::vector<std::string> images_needed(const HostSnapshot& host) {
     std::set<std::string> images;
-    for (const auto& [slot, unit] : wanted_slots(host)) {
+    for (const auto& item : wanted_slots(host)) {
+        const Unit& unit = *item.second;
         const bool there = std::any_of(host.containers.begin(), host.containers.end(), [&](const auto& container) {
-            return is_ours(host, container) && Slot(container.unit, container.replica) == slot &&
-                   container.hash == unit->hash && container.state != "removing" && container.state != "dead";
+            return is_ours(host, container) && Slot(container.unit, container.replica) == item.first &&
+                   container.hash == unit.hash && container.state != "removing" && container.state != "dead";
         });
         if (!there)
-            images.insert(unit->spec.image);
+            images.insert(unit.spec.image);
     }
     return {images.begin(), images.end()};
 }

@@ -146,6 +146,14 @@ BOOST_AUTO_TEST_CASE(health_decides_about_converged) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(without_a_health_command_time_decides) {
+    add(make_unit("web"));
+    have("web", "running").running_since = now;
+    BOOST_TEST(!report().converged);
+    now += proving_time;
+    BOOST_TEST(report().converged);
+}
+
 BOOST_AUTO_TEST_CASE(loaded_stops_and_keeps_the_container) {
     add(make_unit("web")).desired = Desired::loaded;
     BOOST_CHECK(actions() == Texts{"create web/0"});
