@@ -53,8 +53,6 @@ TarWriter::TarWriter(Sink sink) : handle_(archive_write_new()), sink_(std::move(
     if (handle_ == nullptr)
         throw base::Error(ENOMEM, "write tar");
     archive_write_set_format_pax_restricted(handle_);
-    // Names are bytes: without this, those that are not text in the locale would be an error.
-    archive_write_set_options(handle_, "hdrcharset=BINARY");
     archive_write_set_bytes_per_block(handle_, 64 * 1024);
     archive_write_set_bytes_in_last_block(handle_, 1);
     check(archive_write_open(handle_, this, nullptr, &TarWriter::on_write, nullptr));
@@ -77,6 +75,7 @@ long TarWriter::on_write(archive* handle, void* self, const void* data, unsigned
     }
 }
 
+/// ARCHIVE_WARN is a name that is no text in the locale: libarchive writes its bytes and says so in the header.
 void TarWriter::check(int result) {
     if (result == ARCHIVE_OK || result == ARCHIVE_WARN)
         return;
