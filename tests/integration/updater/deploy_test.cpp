@@ -1,6 +1,8 @@
 // Deploying, putting another deployment first, and cleaning up, on a real sysroot.
 #include <boost/test/unit_test.hpp>
 
+#include <csignal>
+
 #include "rig.hpp"
 
 using namespace updater_test;
@@ -98,6 +100,54 @@ BOOST_AUTO_TEST_CASE(putting_first_and_back) {
     const base::RunResult run = worker({"put-first", "--revision", "ffffffffffffffff"});
     BOOST_TEST(run.status.code == 1);
     BOOST_TEST(run.output.find("no deployment with revision ffffffffffffffff") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(killed_at_any_moment_it_still_boots_and_can_be_repeated) {
+    const std::string commit = publish({.version = "2", .program = "two", .kernel = "second", .signers = {&key}});
+    BOOST_TEST_REQUIRE(pull().status.success());
+    unsigned killed = 0;
+    for (std::chrono::milliseconds delay{5};; delay += std::chrono::milliseconds(10)) {
+        base::SpawnOptions options;
+        const base::UniqueFd null = base::open_file("/dev/null", O_WRONLY);
+        options.stdout_fd = null.get();
+        base::Child child = base::Child::spawn({UPDATER_WORKER, "--root", paths.root, "deploy", "--commit", commit,
+                                                "--revision", second_revision, "--ref", "atoll/stable"},
+                                               options);
+        const std::optional<base::ExitStatus> ended = child.wait_for(delay);
+        if (!ended) {
+            child.kill(SIGKILL);
+            child.wait();
+            ++killed;
+        }
+        // What GRUB finds is whole: every entry has its kernel and leads to a tree.
+        const std::vector<std::string> order = entries();
+        BOOST_TEST_REQUIRE(!order.empty());
+        for (const std::string& revision : order) {
+            const std::string program = base::read_file(deployment_of(revision) + "/usr/bin/program");
+            BOOST_TEST(program == (revision == first_revision ? "one" : "two"));
+        }
+        if (ended) {
+            BOOST_TEST(ended->success());
+            break;
+        }
+    }
+    BOOST_TEST(killed > 0U);
+    BOOST_TEST(entries() == (std::vector<std::string>{second_revision, first_revision}));
+    BOOST_TEST(boot() == second_revision);
+}
+
+BOOST_AUTO_TEST_CASE(somebody_else_holds_the_sysroot) {
+    const std::string commit = publish({.version = "2", .program = "two", .signers = {&key}});
+    BOOST_TEST_REQUIRE(pull().status.success());
+    const base::UniqueFd lock = base::open_file(paths.root + "/ostree/lock", O_RDWR | O_CREAT, 0600);
+    struct flock range {};
+    range.l_type = F_WRLCK;
+    BOOST_TEST_REQUIRE(::fcntl(lock.get(), F_OFD_SETLK, &range) == 0);
+    const base::RunResult run =
+        worker({"deploy", "--commit", commit, "--revision", second_revision, "--ref", "atoll/stable"});
+    BOOST_TEST_INFO(run.output);
+    BOOST_TEST(run.status.code == 1);
+    BOOST_TEST(run.output.find("another process is changing the deployments") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(other_boot_loader_is_refused) {

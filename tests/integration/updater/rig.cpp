@@ -7,6 +7,7 @@
 
 #include "base/error.hpp"
 #include "base/sha256.hpp"
+#include "updater/sysroot.hpp"
 #include "updater/trust.hpp"
 
 namespace updater_test {
@@ -94,14 +95,21 @@ std::string SigningKey::sign(std::string_view data) const {
     return signature;
 }
 
-Rig::Rig() {
+Rig::Rig(Boot boot_kind) {
     private_mount_namespace();
     directory = base::TempDir("updater-rig").release();
     base::check(::mount("tmpfs", directory.c_str(), "tmpfs", 0, "size=512m"), "mount tmpfs");
     const std::string repository = directory + "/server";
     const std::string sysroot = directory + "/machine";
     base::make_directories(repository);
-    base::make_directories(sysroot);
+    base::make_directories(sysroot + "/boot");
+    if (boot_kind == Boot::file_system) {
+        boot_image = directory + "/boot.img";
+        write_file(boot_image, "");
+        base::check(::truncate(boot_image.c_str(), 48 << 20), "truncate");
+        base::run_checked({"mke2fs", "-q", "-t", "ext4", "-b", "4096", boot_image});
+        base::run_checked({"mount", "-o", "loop", boot_image, sysroot + "/boot"});
+    }
     base::run_checked({"ostree", "init", "--mode=archive", "--repo=" + repository});
     base::run_checked({"ostree", "admin", "init-fs", "--modern", sysroot});
     base::run_checked({"ostree", "admin", "os-init", "atoll", "--sysroot=" + sysroot});
@@ -118,6 +126,10 @@ Rig::Rig() {
 
 Rig::~Rig() {
     server.reset();
+    if (!boot_image.empty()) {
+        updater::thaw_boot(paths.boot); // a test that failed may have left it frozen, and nobody could unmount it
+        ::umount2(paths.boot.c_str(), MNT_DETACH);
+    }
     ::umount2(directory.c_str(), MNT_DETACH);
     ::rmdir(directory.c_str());
 }

@@ -40,7 +40,9 @@ class Rig {
 public:
     static constexpr const char* first_revision = "0000000000000001";
 
-    Rig();
+    enum class Boot { directory, file_system };
+    /// With `file_system` /boot is an ext4 of its own on a loop device, as on a disk: `boot_image` is what GRUB reads.
+    explicit Rig(Boot boot_kind = Boot::directory);
     ~Rig();
 
     /// Commits to the repository that is served, and points its ref there.
@@ -68,6 +70,7 @@ public:
 
     std::string object_path(const std::string& server_commit, const std::string& file) const;
     std::string directory;
+    std::string boot_image;
     updater::Paths paths;
     SigningKey key = SigningKey::make();
     SigningKey stranger = SigningKey::make();

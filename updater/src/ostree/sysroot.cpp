@@ -20,6 +20,8 @@ struct Sysroot::Impl {
 
     std::vector<GOwner<OstreeDeployment>> list() const;
     GOwner<OstreeDeployment> booted() const;
+    /// For every change; held until this object goes. Throws when another process has it.
+    void lock();
     void write(const std::vector<OstreeDeployment*>& order);
 };
 
@@ -86,6 +88,15 @@ GOwner<OstreeDeployment> Sysroot::Impl::booted() const {
     return nullptr;
 }
 
+void Sysroot::Impl::lock() {
+    Failure failure;
+    gboolean acquired = FALSE;
+    if (!ostree_sysroot_try_lock(sysroot.get(), &acquired, failure))
+        failure.raise("lock the sysroot " + paths.root);
+    if (!acquired)
+        throw base::Error(EBUSY, "another process is changing the deployments of " + paths.root);
+}
+
 // The crash-safe order, see the header.
 void Sysroot::Impl::write(const std::vector<OstreeDeployment*>& order) {
     const GPtrArrayOwner array(g_ptr_array_new());
@@ -149,6 +160,7 @@ std::vector<Deployment> Sysroot::deployments() const {
 void Sysroot::deploy(const std::string& commit, const std::string& revision, const std::string& ref,
                      const std::vector<std::string>& keep) {
     require_no_bootloader(impl_->repository->get());
+    impl_->lock();
     thaw_boot(impl_->paths.boot);
     const GOwner<OstreeDeployment> booted = impl_->booted();
     if (!booted)
@@ -189,6 +201,7 @@ void Sysroot::deploy(const std::string& commit, const std::string& revision, con
 
 void Sysroot::put_first(const std::string& revision) {
     require_no_bootloader(impl_->repository->get());
+    impl_->lock();
     thaw_boot(impl_->paths.boot);
     const std::vector<GOwner<OstreeDeployment>> old = impl_->list();
     const auto chosen = std::find_if(old.begin(), old.end(), [&](const GOwner<OstreeDeployment>& deployment) {
@@ -211,6 +224,7 @@ void Sysroot::drop_staged() {
 }
 
 void Sysroot::cleanup() {
+    impl_->lock();
     Failure failure;
     if (!ostree_sysroot_cleanup(impl_->sysroot.get(), nullptr, failure))
         failure.raise("clean up old deployments");
