@@ -1,0 +1,254 @@
+#include "runtime/config.hpp"
+
+#include <linux/bpf.h>
+#include <linux/mount.h>
+#include <sched.h>
+#include <sys/stat.h>
+
+#include <boost/test/data/monomorphic.hpp>
+#include <boost/test/data/test_case.hpp>
+#include <boost/test/unit_test.hpp>
+
+#include "base/error.hpp"
+#include "bundle.hpp"
+
+using engine::runtime::CgroupWrite;
+using engine::runtime::Config;
+using engine::runtime::Mount;
+using engine::runtime::parse_config;
+using runtime_test::with;
+
+namespace {
+
+Config parse(const std::string& text) {
+    return parse_config(text, "config.json", "/bundle");
+}
+
+std::string problem(const std::string& text) {
+    try {
+        parse(text);
+    } catch (const base::Error& error) {
+        return error.what();
+    }
+    return "accepted";
+}
+
+Mount mount(const std::string& options, const std::string& type = "tmpfs") {
+    return parse(with("/mounts", R"([{"destination": "/x", "source": "/s", "type": ")" + type + R"(", "options": )" +
+                                     options + "}]"))
+        .mounts.at(0);
+}
+
+std::string writes(const std::string& resources) {
+    std::string text;
+    for (const CgroupWrite& entry : parse(with("/linux/resources", resources)).linux_part.resources.writes)
+        text += entry.file + "=" + entry.value + ";";
+    return text;
+}
+
+} // namespace
+
+BOOST_AUTO_TEST_SUITE(config)
+
+BOOST_AUTO_TEST_CASE(minimal_document) {
+    const Config config = parse(boost::json::serialize(runtime_test::minimal()));
+    BOOST_TEST(config.root.path == "/bundle/rootfs");
+    BOOST_TEST(config.process->args.at(0) == "sh");
+    BOOST_TEST(!config.process->capabilities);
+    BOOST_TEST((config.linux_part.find(CLONE_NEWPID) != nullptr));
+    BOOST_TEST((config.linux_part.find(CLONE_NEWUSER) == nullptr));
+}
+
+struct Bad {
+    const char* pointer;
+    const char* value;
+    const char* message;
+};
+std::ostream& operator<<(std::ostream& out, const Bad& bad) {
+    return out << bad.pointer << " = " << bad.value;
+}
+
+const Bad bad_documents[] = {
+    {"/ociVersion", "\"2.0.0\"", "ociVersion: version \"2.0.0\" is not supported: this runtime speaks 1.x"},
+    {"/root", "{}", "root: \"path\" is missing"},
+    {"/process/args", "[]", "process.args: names no program"},
+    {"/process/args", "[1]", "process.args[0]: expected a string"},
+    {"/process/args", R"(["a\u0000b"])", "process.args[0]: contains a NUL byte"},
+    {"/process/cwd", "\"tmp\"", "process.cwd: \"tmp\" is not an absolute path"},
+    {"/process/env", R"(["A"])", "process.env[0]: \"A\" is not of the form NAME=value"},
+    {"/process/user", R"({"uid": -1})", "process.user.uid: -1 is not in 0..4294967294"},
+    {"/process/user", R"({"uid": 4294967295})", "process.user.uid: 4294967295 is not in 0..4294967294"},
+    {"/process/capabilities", R"({"bounding": ["CAP_FLY"]})",
+     "process.capabilities.bounding[0]: unknown capability \"CAP_FLY\""},
+    {"/process/capabilities", R"({"effective": ["CAP_KILL"]})",
+     "process.capabilities: \"effective\" holds capabilities that \"permitted\" does not"},
+    {"/process/capabilities", R"({"permitted": ["CAP_KILL"], "ambient": ["CAP_KILL"]})",
+     "process.capabilities: \"ambient\" holds capabilities that \"permitted\" and \"inheritable\" do not both hold"},
+    {"/process/rlimits", R"([{"type": "RLIMIT_NOFILE", "soft": 2, "hard": 1}])",
+     "process.rlimits[0]: the soft limit is above the hard limit"},
+    {"/process/rlimits", R"([{"type": "RLIMIT_X", "soft": 1, "hard": 1}])",
+     "process.rlimits[0].type: unknown resource limit \"RLIMIT_X\""},
+    {"/process/selinuxLabel", "\"x\"", "process.selinuxLabel: not supported: this runtime has no SELinux support"},
+    {"/process/scheduler", "{}", "process.scheduler: not supported: scheduling policies are not set by this runtime"},
+    {"/linux/namespaces", R"([{"type": "pid"}])",
+     "linux: namespaces: \"mount\" is missing: without it the container's mounts would be the host's"},
+    {"/linux/namespaces", R"([{"type": "mount"}, {"type": "mount"}])",
+     "linux.namespaces[1]: namespace \"mount\" is given twice"},
+    {"/linux/namespaces", R"([{"type": "mount"}, {"type": "user"}])",
+     "linux: uidMappings, gidMappings: a new user namespace needs both"},
+    {"/linux/namespaces", R"([{"type": "time"}])", "linux.namespaces[0].type: not supported: time namespaces"},
+    {"/linux/uidMappings", R"([{"containerID": 0, "hostID": 0, "size": 1}])",
+     "linux: uidMappings, gidMappings: are for a new user namespace only"},
+    {"/linux/cgroupsPath", "\"user.slice:a:b\"",
+     "linux.cgroupsPath: not supported: \"user.slice:a:b\" is for systemd; give a path"},
+    {"/linux/cgroupsPath", "\"/a/..\"", "linux.cgroupsPath: the root cgroup is not a container's"},
+    {"/linux/sysctl", R"({"kernel.panic": "1"})",
+     "linux.sysctl.kernel.panic: is not of a namespace of the container: it would change the host"},
+    {"/linux/sysctl", R"({"net/../kernel/panic": "1"})", "linux.sysctl.net/../kernel/panic: is no sysctl's name"},
+    {"/linux/resources", R"({"memory": {"swap": 5}})",
+     "linux.resources.memory.swap: needs memory.limit: cgroup v2 limits swap by itself"},
+    {"/linux/resources", R"({"memory": {"swap": 5, "limit": 6}})",
+     "linux.resources.memory.swap: is less than memory.limit; it counts memory and swap together"},
+    {"/linux/resources", R"({"memory": {"swappiness": 5}})",
+     "linux.resources.memory.swappiness: not supported: cgroup v2 has no swappiness"},
+    {"/linux/resources", R"({"unified": {"cgroup.procs": "1"}})",
+     "linux.resources.unified.cgroup.procs: not supported: only controllers' files may be set"},
+    {"/linux/resources", R"({"unified": {"../memory.max": "1"}})",
+     "linux.resources.unified.../memory.max: is no file of a cgroup"},
+    {"/linux/resources", R"({"devices": [{"allow": true, "access": "x"}]})",
+     "linux.resources.devices[0].access: \"x\" is not made of r, w and m"},
+    {"/linux/seccomp", R"({"defaultAction": "SCMP_ACT_NOTIFY"})",
+     "linux.seccomp.defaultAction: not supported: SCMP_ACT_NOTIFY (no listener is handed out)"},
+    {"/linux/seccomp", R"({"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["Z80"]})",
+     "linux.seccomp.architectures[0]: unknown architecture \"Z80\""},
+    {"/linux/intelRdt", "{}", "linux.intelRdt: not supported: cache and memory bandwidth allocation"},
+    {"/mounts", R"([{"destination": "/", "type": "tmpfs"}])",
+     "mounts[0].destination: a mount on the root itself is not possible; use root.path"},
+    {"/mounts", R"([{"destination": "/a/../..", "type": "tmpfs"}])",
+     "mounts[0].destination: a mount on the root itself is not possible; use root.path"},
+    {"/mounts", R"([{"destination": "/x", "options": ["bind"]}])", "mounts[0]: a bind mount needs a \"source\""},
+    {"/mounts", R"([{"destination": "/x"}])", "mounts[0]: needs a \"type\", or the option \"bind\""},
+    {"/mounts", R"([{"destination": "/x", "source": "/y", "options": ["bind", "size=1"]}])",
+     "mounts[0]: not supported: mount option \"size\" on a bind mount"},
+    {"/mounts", R"([{"destination": "/x", "type": "tmpfs", "options": ["idmap=uids"]}])",
+     "mounts[0].options[0]: not supported: mount option \"idmap=uids\""},
+    {"/hooks", R"({"prestart": [{"path": "rel"}]})", "hooks.prestart[0].path: \"rel\" is not an absolute path"},
+    {"/hooks", R"({"poststop": [{"path": "/x", "timeout": 0}]})", "hooks.poststop[0].timeout: 0 is not in 1..86400"},
+};
+
+BOOST_DATA_TEST_CASE(problems_name_their_place, boost::unit_test::data::make(bad_documents), bad) {
+    BOOST_TEST(problem(with(bad.pointer, bad.value)) == "config.json: " + std::string(bad.message));
+}
+
+BOOST_AUTO_TEST_CASE(hostname_needs_its_namespace) {
+    boost::json::value document(runtime_test::minimal());
+    document.as_object()["hostname"] = "box";
+    BOOST_TEST(parse(boost::json::serialize(document)).hostname == "box");
+    runtime_test::set(document, "/linux/namespaces", R"([{"type": "mount"}])");
+    BOOST_TEST(problem(boost::json::serialize(document)).find("needs a uts namespace") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(unknown_properties_are_ignored_as_the_specification_demands) {
+    BOOST_TEST(problem(with("/process/later", "{\"a\": 1}")) == "accepted");
+    BOOST_TEST(problem(with("/windows", "{}")) == "accepted");
+}
+
+BOOST_AUTO_TEST_CASE(text_that_is_no_json) {
+    BOOST_TEST(problem("{").starts_with("config.json: line 1"));
+    BOOST_TEST(problem(R"({"ociVersion": "1.0.0", "ociVersion": "1.0.0"})").find("twice") != std::string::npos);
+    BOOST_TEST(problem("[]") == "config.json: expected an object");
+}
+
+BOOST_AUTO_TEST_CASE(mount_options_are_translated) {
+    const Mount plain = mount(R"(["ro", "nosuid", "noexec", "nodev", "noatime", "size=64k", "sync"])");
+    BOOST_TEST(plain.options.set ==
+               (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOATIME));
+    BOOST_TEST(plain.options.clear == std::uint64_t{MOUNT_ATTR__ATIME});
+    BOOST_TEST(plain.options.data.size() == 2U);
+    BOOST_TEST(plain.options.data[0].first == "size");
+    BOOST_TEST(plain.options.data[0].second == "64k");
+
+    const Mount later_wins = mount(R"(["ro", "rw", "nosuid", "suid"])");
+    BOOST_TEST(later_wins.options.set == 0U);
+    BOOST_TEST(later_wins.options.clear == (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID));
+
+    const Mount bound = mount(R"(["rbind", "rro", "rshared"])", "none");
+    BOOST_TEST(bound.options.bind);
+    BOOST_TEST(bound.options.recursive_bind);
+    BOOST_TEST(bound.options.set == 0U);
+    BOOST_TEST(bound.options.recursive_set == std::uint64_t{MOUNT_ATTR_RDONLY});
+    BOOST_TEST(bound.options.propagation == std::uint64_t{MS_SHARED});
+    BOOST_TEST(bound.options.propagation_recursive);
+
+    const Mount atime = mount(R"(["noatime", "relatime"])");
+    BOOST_TEST(atime.options.set == 0U);
+    BOOST_TEST(mount(R"(["tmpcopyup"])").options.copy_up);
+    BOOST_TEST(mount("[]", "bind").options.bind);
+}
+
+BOOST_AUTO_TEST_CASE(destinations_are_normal) {
+    const Config config = parse(with("/mounts", R"([{"destination": "//a/./b/../c//", "type": "tmpfs"},
+                                                     {"destination": "../../etc", "type": "tmpfs"}])"));
+    BOOST_TEST(config.mounts[0].destination == "/a/c");
+    BOOST_TEST(config.mounts[1].destination == "/etc");
+}
+
+BOOST_AUTO_TEST_CASE(limits_become_cgroup_writes) {
+    BOOST_TEST(writes(R"({"memory": {"limit": 1048576, "swap": 2097152, "reservation": 4096}})") ==
+               "memory.max=1048576;memory.swap.max=1048576;memory.low=4096;");
+    BOOST_TEST(writes(R"({"memory": {"limit": -1, "swap": -1}})") == "memory.max=max;memory.swap.max=max;");
+    BOOST_TEST(writes(R"({"memory": {"limit": 0, "swap": 0}})") == "");
+    BOOST_TEST(writes(R"({"cpu": {"shares": 1024}})") == "cpu.weight=39;");
+    BOOST_TEST(writes(R"({"cpu": {"shares": 2}})") == "cpu.weight=1;");
+    BOOST_TEST(writes(R"({"cpu": {"shares": 262144}})") == "cpu.weight=10000;");
+    BOOST_TEST(writes(R"({"cpu": {"quota": 50000}})") == "cpu.max=50000 100000;");
+    BOOST_TEST(writes(R"({"cpu": {"quota": -1, "period": 20000}})") == "cpu.max=max 20000;");
+    BOOST_TEST(writes(R"({"cpu": {"cpus": "0-1", "mems": "0"}})") == "cpuset.cpus=0-1;cpuset.mems=0;");
+    BOOST_TEST(writes(R"({"pids": {"limit": 5}})") == "pids.max=5;");
+    BOOST_TEST(writes(R"({"pids": {"limit": 0}})") == "");
+    BOOST_TEST(writes(R"({"pids": {"limit": -1}})") == "pids.max=max;");
+    BOOST_TEST(writes(R"({"blockIO": {"weight": 500, "throttleReadBpsDevice":
+                       [{"major": 8, "minor": 0, "rate": 1000}]}})") == "io.weight=default 4950;io.max=8:0 rbps=1000;");
+    BOOST_TEST(writes(R"({"hugepageLimits": [{"pageSize": "2MB", "limit": 9}]})") == "hugetlb.2MB.max=9;");
+    BOOST_TEST(writes(R"({"pids": {"limit": 5}, "unified": {"pids.max": "7"}})") == "pids.max=5;pids.max=7;");
+    const Config config = parse(with("/linux/resources", R"({"pids": {"limit": 5}})"));
+    BOOST_TEST(config.linux_part.resources.writes[0].json_path == "linux.resources.pids.limit");
+}
+
+BOOST_AUTO_TEST_CASE(sysctls_of_own_namespaces) {
+    const Config config =
+        parse(with("/linux/sysctl", R"({"net.ipv4.ip_forward": "1", "net/ipv4/conf/eth0.1/forwarding": "1",
+                                        "kernel.shmmax": "5", "fs.mqueue.msg_max": "3"})"));
+    BOOST_TEST(config.linux_part.sysctl.at(0).first == "net/ipv4/ip_forward");
+    BOOST_TEST(config.linux_part.sysctl.at(1).first == "net/ipv4/conf/eth0.1/forwarding");
+    BOOST_TEST(config.linux_part.sysctl.at(2).first == "kernel/shmmax");
+}
+
+BOOST_AUTO_TEST_CASE(devices_and_rules) {
+    const Config config = parse(with("/linux/devices", R"([{"path": "/dev/fuse", "type": "c", "major": 10, "minor": 229,
+        "fileMode": 8630, "uid": 1, "gid": 2}, {"path": "/dev/../tmp/p", "type": "p"}])"));
+    BOOST_TEST(config.linux_part.devices[0].mode == (S_IFCHR | 0666));
+    BOOST_TEST(config.linux_part.devices[0].minor == 229U);
+    BOOST_TEST(config.linux_part.devices[1].path == "/tmp/p");
+    const Config rules = parse(with("/linux/resources", R"({"devices": [{"allow": false},
+        {"allow": true, "type": "c", "major": 10, "minor": -1, "access": "rw"}]})"));
+    const auto& list = rules.linux_part.resources.devices;
+    BOOST_TEST(list[0].type == 'a');
+    BOOST_TEST(list[0].access == unsigned{BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE | BPF_DEVCG_ACC_MKNOD});
+    BOOST_TEST(*list[1].major == 10U);
+    BOOST_TEST(!list[1].minor);
+    BOOST_TEST(list[1].access == unsigned{BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE});
+}
+
+BOOST_AUTO_TEST_CASE(process_documents) {
+    const engine::runtime::Process process = engine::runtime::parse_process(
+        R"({"args": ["id"], "cwd": "/", "user": {"uid": 5, "gid": 6, "additionalGids": [7], "umask": 63},
+            "terminal": true, "consoleSize": {"height": 24, "width": 80}, "oomScoreAdj": -5})",
+        "process.json");
+    BOOST_TEST(process.user.uid == 5U);
+    BOOST_TEST(*process.user.umask == 077U);
+    BOOST_TEST(process.console_columns == 80);
+    BOOST_TEST(*process.oom_score_adj == -5);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
