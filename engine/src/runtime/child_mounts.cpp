@@ -181,7 +181,9 @@ int mask_paths(Child& child) noexcept {
     const kernel::Fd null_device(open_null_device(child));
     if (!null_device.valid())
         return errno;
-    int empty = -1; // one tmpfs, cloned for every directory
+    // One tmpfs: mounted on the first directory and cloned from there for the others. Before Linux 6.15 a mount that
+    // is not attached cannot be cloned.
+    int empty = -1;
     for (std::size_t index = 0; index < plan.masked_paths.size(); ++index) {
         child.index = static_cast<int>(index);
         const kernel::Fd path(kernel::open_in_root(child.root, plan.masked_paths[index].c_str(), O_PATH));
@@ -195,8 +197,13 @@ int mask_paths(Child& child) noexcept {
             return child.fail_errno(Operation::stat);
         int mask = null_device.get();
         if (S_ISDIR(status.st_mode)) {
-            if (empty < 0 && (empty = new_empty_directory(child)) < 0)
-                return errno;
+            if (empty < 0) {
+                if ((empty = new_empty_directory(child)) < 0)
+                    return errno;
+                if (kernel::move_mount(empty, path.get()) < 0)
+                    return child.fail_errno(Operation::move_mount);
+                continue;
+            }
             mask = empty;
         }
         const kernel::Fd clone(kernel::open_tree(mask, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH));
