@@ -72,10 +72,9 @@ void write_modules_list(const ImageSpec& spec, const Tree& tree, const std::stri
 }
 
 void make_top_level(const Tree& tree) {
-    for (const char* name : {"proc", "sys", "dev", "run", "var", "sysroot", "boot"})
+    for (const char* name : {"proc", "sys", "dev", "run", "tmp", "var", "sysroot", "boot"})
         tree.make_directories(name);
     tree.symlink("ostree", "sysroot/ostree");
-    tree.symlink("tmp", "sysroot/tmp");
     tree.symlink("home", "var/home");
     tree.symlink("root", "var/roothome");
     tree.symlink("opt", "var/opt");
