@@ -22,9 +22,14 @@ std::string format_table(const std::vector<std::vector<std::string>>& rows) {
 
 std::string printable(std::string_view text) {
     std::string result(text);
-    for (char& c : result) {
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
-            c = c == '\n' ? ' ' : '?';
+    for (std::size_t i = 0; i < result.size(); ++i) {
+        const auto byte = static_cast<unsigned char>(result[i]);
+        // U+0080 to U+009F are control characters too, U+009B begins an escape sequence.
+        const bool c1 = byte == 0xc2 && i + 1 < result.size() && static_cast<unsigned char>(result[i + 1]) < 0xa0;
+        if (c1)
+            result.replace(i, 2, "?");
+        else if (byte < 0x20 || byte == 0x7f)
+            result[i] = byte == '\n' ? ' ' : '?';
     }
     return result;
 }

@@ -64,6 +64,8 @@ BOOST_AUTO_TEST_CASE(log_frames) {
 BOOST_AUTO_TEST_CASE(tables_for_people) {
     BOOST_TEST(format_table({{"A", "B"}, {"long", "x"}, {"s", ""}}) == "A     B\nlong  x\ns\n");
     BOOST_TEST(printable("a\x1b[31m\nb\x7f") == "a?[31m b?");
+    BOOST_TEST(printable("\xc2\x9b"
+                         "31m \xc2\xa0 \xc3\xa4") == "?31m \xc2\xa0 \xc3\xa4");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

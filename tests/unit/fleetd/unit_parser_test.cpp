@@ -125,6 +125,20 @@ BOOST_AUTO_TEST_CASE(a_unit_file_has_a_limit) {
     BOOST_TEST(problems_of(text).size() == 1U);
 }
 
+// Found by the fuzzer: such a unit was taken, and could not be read back from the store.
+BOOST_AUTO_TEST_CASE(only_utf8_is_taken) {
+    using namespace std::string_literals;
+    for (const auto& bad : {"\x80"s, "\xc1\x80"s, "\xc3"s, "\xe0\x9f\x80"s, "\xed\xa0\x80"s, "\xf0\x8f\x80\x80"s,
+                            "\xf4\x90\x80\x80"s, "\xff"s}) {
+        const auto problems = problems_of("name: a\nimage: b # " + bad + "\n");
+        BOOST_REQUIRE_EQUAL(problems.size(), 1U);
+        BOOST_TEST(problems[0] == "u.yaml:2:12: not UTF-8 text");
+    }
+    for (const auto& good : {"\x7f"s, "\xc2\x80"s, "\xe0\xa0\x80"s, "\xed\x9f\xbf"s, "\xef\xbf\xbd"s,
+                             "\xf0\x90\x80\x80"s, "\xf4\x8f\xbf\xbf"s})
+        BOOST_TEST(problems_of("name: a\nimage: b\ncommand: [a, \"" + good + "\"]\n").empty(), good);
+}
+
 BOOST_AUTO_TEST_CASE(ports_conflict_by_port_protocol_and_address) {
     const PublishedPort any{"", 80, 1, "tcp"};
     BOOST_TEST(ports_conflict(any, {"", 80, 2, "tcp"}));
