@@ -46,7 +46,7 @@ void make_group(const char* name) noexcept {
 } // namespace
 
 std::uint64_t protected_memory(std::uint64_t total_bytes) noexcept {
-    constexpr std::uint64_t wanted = 192 * 1024 * 1024;
+    constexpr std::uint64_t wanted = UINT64_C(192) * 1024 * 1024;
     return std::min(wanted, total_bytes / 4);
 }
 

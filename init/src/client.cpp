@@ -44,7 +44,8 @@ Message make_request(Operation operation, std::uint64_t argument, std::string_vi
     request.operation = static_cast<std::uint16_t>(operation);
     request.argument = argument;
     request.length = static_cast<std::uint32_t>(std::min(text.size(), sizeof request.payload));
-    std::memcpy(request.payload, text.data(), request.length);
+    if (request.length > 0)
+        std::memcpy(request.payload, text.data(), request.length);
     return request;
 }
 

@@ -11,7 +11,7 @@ namespace init {
 /// lines, and the reader is told how many when there is room again. PID 1 never waits for a console.
 class Console {
 public:
-    static constexpr std::size_t capacity = 16 * 1024;
+    static constexpr std::size_t capacity = std::size_t{16} * 1024;
 
     /// -1: everything is discarded. The descriptor stays the caller's.
     void attach(int fd) noexcept { fd_ = fd; }

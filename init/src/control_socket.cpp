@@ -53,24 +53,26 @@ base::UniqueFd ControlSocket::connect_engine() noexcept {
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
         return {};
-    Connection* connection = free_connection();
-    connection->fd.reset(ends[0]);
-    connection->caller = {0, true};
-    connection->last_used = now_msec();
+    Connection& connection = free_connection();
+    connection.fd.reset(ends[0]);
+    connection.caller = {0, true};
+    connection.last_used = now_msec();
     return base::UniqueFd(ends[1]);
 }
 
 /// An empty place, else that of the connection that was silent longest; never engined's.
-ControlSocket::Connection* ControlSocket::free_connection() noexcept {
+ControlSocket::Connection& ControlSocket::free_connection() noexcept {
     Connection* oldest = nullptr;
     for (Connection& connection : connections_) {
         if (!connection.fd)
-            return &connection;
+            return connection;
         if (!connection.caller.engine && (oldest == nullptr || connection.last_used < oldest->last_used))
             oldest = &connection;
     }
-    *oldest = {};
-    return oldest;
+    // One connection at most is engined's, and there are more.
+    Connection& chosen = oldest != nullptr ? *oldest : connections_.back();
+    chosen = {};
+    return chosen;
 }
 
 std::size_t ControlSocket::prepare_poll(std::span<pollfd> entries) noexcept {
@@ -114,10 +116,10 @@ void ControlSocket::accept_one() noexcept {
         log_warning("refused a connection from uid=", peer.uid, " pid=", peer.pid);
         return;
     }
-    Connection* connection = free_connection();
-    connection->fd = std::move(fd);
-    connection->caller = {peer.pid, false};
-    connection->last_used = now_msec();
+    Connection& connection = free_connection();
+    connection.fd = std::move(fd);
+    connection.caller = {peer.pid, false};
+    connection.last_used = now_msec();
 }
 
 void ControlSocket::serve_one(Connection& connection, RequestHandler& handler) noexcept {

@@ -55,8 +55,8 @@ private:
         Msec last_used = 0;
     };
     void accept_one() noexcept;
-    void serve_one(Connection& connection, RequestHandler& handler) noexcept;
-    Connection* free_connection() noexcept;
+    static void serve_one(Connection& connection, RequestHandler& handler) noexcept;
+    Connection& free_connection() noexcept;
 
     base::UniqueFd listener_;
     std::array<Connection, max_connections> connections_;

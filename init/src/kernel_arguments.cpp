@@ -7,7 +7,7 @@ namespace init {
 
 namespace {
 
-constexpr std::uint64_t max_seconds = 7 * 24 * 3600;
+constexpr std::uint64_t max_seconds = UINT64_C(7) * 24 * 3600;
 
 /// Cuts the next word off, as the kernel's next_arg(): blanks separate, double quotes protect them.
 std::string_view next_word(std::string_view& rest) noexcept {

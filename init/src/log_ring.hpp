@@ -12,7 +12,7 @@ class LogRing {
 public:
     static constexpr std::size_t max_text = 960; ///< longer lines are cut off
     static constexpr std::size_t line_count = 1024;
-    static constexpr std::size_t text_size = 96 * 1024;
+    static constexpr std::size_t text_size = std::size_t{96} * 1024;
 
     struct Line {
         std::uint64_t sequence;

@@ -17,9 +17,9 @@ namespace init {
 
 namespace {
 
-constexpr std::size_t max_dependency_file = 8 * 1024 * 1024; // a whole Debian kernel: 0.6 MB
+constexpr std::size_t max_dependency_file = std::size_t{8} * 1024 * 1024; // a whole Debian kernel: 0.6 MB
 
-using ListText = Text<64 * 1024>;
+using ListText = Text<std::size_t{64} * 1024>;
 
 /// Static: the stack is no place for it, and PID 1 has one thread.
 ListText& list_buffer() noexcept {
@@ -168,7 +168,7 @@ int ModuleLoader::load(std::string_view name) noexcept {
 
 void ModuleLoader::load_list(const char* list_file) noexcept {
     // A copy of its own: `load` uses the shared buffer for modules.builtin.
-    static Text<16 * 1024> text;
+    static Text<std::size_t{16} * 1024> text;
     text.clear();
     const int error = read_text(list_file, text);
     if (error != 0 || text.truncated())

@@ -100,9 +100,11 @@ bool parse_mount_point(std::string_view line, Path& mount_point) noexcept {
 
 namespace {
 
-/// 256 KiB: a thousand mounts. What does not fit is seen in the next round, when the rest is gone.
-Text<256 * 1024>& mountinfo() noexcept {
-    static Text<256 * 1024> text;
+/// A thousand mounts. What does not fit is seen in the next round, when the rest is gone.
+using MountTable = Text<std::size_t{256} * 1024>;
+
+MountTable& mountinfo() noexcept {
+    static MountTable text;
     text.clear();
     if (const int error = read_text("/proc/self/mountinfo", text); error != 0)
         log_error("read /proc/self/mountinfo: ", Errno{error});

@@ -53,7 +53,6 @@ private:
     void handle(const Message& request, const Caller& caller, Message& answer) noexcept override;
     void request_shutdown(const Message& request, const Caller& caller, Message& answer) noexcept;
     void answer_status(Message& answer) const noexcept;
-    void answer_log(const Message& request, Message& answer) const noexcept;
 
     KernelArguments arguments_;
     Supervisor supervisor_;

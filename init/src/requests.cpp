@@ -22,6 +22,22 @@ std::string_view payload_text(const Message& request) noexcept {
     return {reinterpret_cast<const char*>(request.payload), request.length};
 }
 
+void answer_log(const Message& request, Message& answer) noexcept {
+    LogRing::Line line;
+    if (!log().ring().read(request.argument, line)) {
+        answer.error = ENODATA;
+        return;
+    }
+    LogRecord record{};
+    record.sequence = line.sequence;
+    record.monotonic_usec = line.usec;
+    record.level = line.level;
+    record.length =
+        static_cast<std::uint32_t>(line.text.size() < sizeof record.text ? line.text.size() : sizeof record.text);
+    std::memcpy(record.text, line.text.data(), record.length);
+    put_payload(answer, record);
+}
+
 } // namespace
 
 void Pid1::handle(const Message& request, const Caller& caller, Message& answer) noexcept {
@@ -90,22 +106,6 @@ void Pid1::answer_status(Message& answer) const noexcept {
     copy_text(status.watchdog_identity, sizeof status.watchdog_identity, watchdog_.identity());
     copy_text(status.init_version, sizeof status.init_version, version());
     put_payload(answer, status);
-}
-
-void Pid1::answer_log(const Message& request, Message& answer) const noexcept {
-    LogRing::Line line;
-    if (!log().ring().read(request.argument, line)) {
-        answer.error = ENODATA;
-        return;
-    }
-    LogRecord record{};
-    record.sequence = line.sequence;
-    record.monotonic_usec = line.usec;
-    record.level = line.level;
-    record.length =
-        static_cast<std::uint32_t>(line.text.size() < sizeof record.text ? line.text.size() : sizeof record.text);
-    std::memcpy(record.text, line.text.data(), record.length);
-    put_payload(answer, record);
 }
 
 } // namespace init

@@ -107,7 +107,7 @@ pid_t clone_into(const char* cgroup) noexcept {
         }
     }
     long pid = ::syscall(SYS_clone3, &arguments, sizeof arguments);
-    if (pid < 0 && arguments.flags != 0) {
+    if (pid < 0 && cgroup != nullptr && arguments.flags != 0) {
         // Better in the wrong group than not at all: nothing else can start containers.
         log_error("start a process in cgroup ", cgroup, ": ", Errno{errno});
         arguments.flags = 0;

@@ -12,7 +12,7 @@ enum class FileSystem { none, ext4, vfat, iso9660 };
 
 struct Superblock {
     /// How much of the device `parse` wants; less is fine, what lies behind is then not found.
-    static constexpr std::size_t size = 36 * 1024;
+    static constexpr std::size_t size = std::size_t{36} * 1024;
 
     FileSystem type = FileSystem::none;
     Text<40> label; ///< control characters and bytes above 126 are shown as '?'
