@@ -90,6 +90,8 @@ json::object deploy(const Arguments& arguments, const Paths& paths) {
     // What is on disk now, not what the object that wrote it remembers.
     Sysroot sysroot = open_sysroot(arguments, paths);
     sysroot.drop_staged();
+    // The ref the image was made with would keep the first release's content for ever.
+    sysroot.follow(arguments.ref, arguments.commit);
     sysroot.cleanup();
     return {{"revision", arguments.revision}};
 }

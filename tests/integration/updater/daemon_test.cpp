@@ -332,6 +332,12 @@ BOOST_AUTO_TEST_CASE(damaged_state_and_boot_environment) {
     BOOST_TEST(std::filesystem::exists(paths.state_file() + ".bad"));
 }
 
+BOOST_AUTO_TEST_CASE(without_the_capability_it_refuses_to_start) {
+    const base::RunResult run = base::run({"setpriv", "--bounding-set=-sys_admin", UPDATERD, "--finalize"});
+    BOOST_TEST(run.status.code == 1);
+    BOOST_TEST(run.errors.find("CAP_SYS_ADMIN is missing") != std::string::npos);
+}
+
 BOOST_AUTO_TEST_CASE(bus_is_introspectable_and_only_root_changes) {
     start();
     const std::string address = "--address=unix:path=" + paths.bus_socket;

@@ -13,7 +13,8 @@ constexpr const char* second_revision = "0000000000000002";
 constexpr const char* third_revision = "0000000000000003";
 
 struct Machine : Rig {
-    Machine() { install(publish({.signers = {&key}})); }
+    Machine() : first_commit(publish({.signers = {&key}})) { install(first_commit); }
+    std::string first_commit;
 
     std::string update(const Image& image, const std::string& revision) {
         const std::string commit = publish(image);
@@ -68,6 +69,7 @@ BOOST_AUTO_TEST_CASE(third_deployment_prunes_the_first) {
     BOOST_TEST(count(paths.boot + "/ostree") == 2);
     BOOST_TEST(std::filesystem::exists(paths.boot + "/loader.0") != std::filesystem::exists(paths.boot + "/loader.1"));
     BOOST_TEST(base::run({"ostree", "fsck", "--repo=" + repository}).status.success());
+    BOOST_TEST(!base::run({"ostree", "show", "--repo=" + repository, first_commit}).status.success());
 }
 
 BOOST_AUTO_TEST_CASE(revision_to_keep_is_kept) {

@@ -41,6 +41,8 @@ public:
     void put_first(const std::string& revision);
     /// Takes the protection of a staged commit away.
     void drop_staged();
+    /// Points the local ref to the commit.
+    void follow(const std::string& ref, const std::string& commit);
     /// Removes what no deployment uses any more.
     void cleanup();
 

@@ -223,6 +223,10 @@ void Sysroot::drop_staged() {
     impl_->repository->set_ref(staged_ref, "");
 }
 
+void Sysroot::follow(const std::string& ref, const std::string& commit) {
+    impl_->repository->set_ref(ref, commit);
+}
+
 void Sysroot::cleanup() {
     impl_->lock();
     Failure failure;
