@@ -1,5 +1,6 @@
 #include "image/base_tree.hpp"
 
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -77,7 +78,7 @@ void build(const BaseSpec& spec, const Lock& lock, const PackagePool& pool, bool
 
 void remove_old_trees(const Cache& cache) {
     std::vector<std::pair<fs::file_time_type, fs::path>> trees;
-    for (const fs::directory_entry& entry : fs::directory_iterator(cache.base()))
+    for (const fs::directory_entry& entry : fs::directory_iterator(cache.base_trees()))
         trees.emplace_back(fs::last_write_time(entry.path()), entry.path());
     std::sort(trees.rbegin(), trees.rend());
     for (std::size_t i = trees_kept; i < trees.size(); ++i)
@@ -87,8 +88,15 @@ void remove_old_trees(const Cache& cache) {
 } // namespace
 
 Cache::Cache(std::string directory) : directory_(std::move(directory)) {
-    for (const std::string& path : {base(), work()})
-        base::make_directories(path);
+    base::make_directories(base_trees());
+    const std::string lock = directory_ + "/lock";
+    lock_ = base::open_file(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (::flock(lock_.get(), LOCK_EX | LOCK_NB) < 0) {
+        base::log_info("waiting for another mkimage that uses {}", directory_);
+        base::check(::flock(lock_.get(), LOCK_EX), "lock " + lock);
+    }
+    base::remove_tree(work());
+    base::make_directories(work());
 }
 
 std::string prepare_base_tree(const BaseSpec& spec, const Lock& lock, const PackagePool& pool, const Cache& cache,
@@ -98,7 +106,7 @@ std::string prepare_base_tree(const BaseSpec& spec, const Lock& lock, const Pack
             throw base::Error(spec.lock_path + ": package " + name +
                               " is not locked; renew the lock with `mkimage lock`");
     }
-    const std::string target = cache.base() + "/" + key_of(spec, lock, os_layout);
+    const std::string target = cache.base_trees() + "/" + key_of(spec, lock, os_layout);
     if (fs::exists(target)) {
         fs::last_write_time(target, fs::file_time_type::clock::now());
         return target;

@@ -22,6 +22,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* staging_prefix = ".mkimage";
 constexpr std::size_t revision_digits = 16;
 constexpr std::uint64_t object_cache_limit = 2ULL << 30;
 
@@ -55,10 +56,20 @@ std::string made(const std::string& directory) {
     return directory;
 }
 
+/// The output directory; what a killed build left there is removed.
+std::string clean_output(const std::string& directory) {
+    base::make_directories(directory);
+    for (const fs::directory_entry& entry : fs::directory_iterator(directory)) {
+        if (entry.path().filename().string().starts_with(staging_prefix))
+            base::remove_tree(entry.path().string());
+    }
+    return directory;
+}
+
 Build::Build(const BuildOptions& options)
     : options_(options), spec_(load_image_spec(options.yaml)), lock_(load_lock(spec_.base.lock_path)),
       cache_(options.cache), pool_(options.pool.empty() ? cache_.pool() : options.pool), work_("build", cache_.work()),
-      staging_(".mkimage", made(options.output)) {
+      staging_(staging_prefix, clean_output(options.output)) {
     if (options.version)
         spec_.version = *options.version;
     for (const std::string& argument : options.kernel_arguments)

@@ -16,13 +16,13 @@ constexpr std::size_t max_package = 1ULL << 30;
 constexpr std::string_view gone_advice =
     "put the file into the pool, renew the lock with `mkimage lock`, or build with --relock";
 
-std::string last_line(const std::string& text) {
-    const std::size_t end = text.find_last_not_of('\n');
-    if (end == std::string::npos)
-        return "no message";
-    const std::size_t start = text.rfind('\n', end);
-    return text.substr(start == std::string::npos ? 0 : start + 1,
-                       end - (start == std::string::npos ? 0 : start + 1) + 1);
+/// The last line of apt's messages without its "E: ".
+std::string last_line(std::string text) {
+    text.erase(text.find_last_not_of('\n') + 1);
+    text.erase(0, text.rfind('\n') + 1);
+    if (text.starts_with("E: "))
+        text.erase(0, 3);
+    return text.empty() ? "no message" : text;
 }
 
 } // namespace
