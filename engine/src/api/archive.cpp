@@ -81,12 +81,11 @@ void get_archive(Call& call) {
 /// Changing a container's files is changing the container: the engine's own rule, asked for where it has no call.
 void check_may_change(const Call& call, const ContainerInfo& info) {
     if (info.system() && !call.caller.may_change_system)
-        throw HttpError(403, fmt::format("container {} is a system container: it can be changed by enginectl on the "
-                                         "host only",
-                                         info.name));
+        throw HttpError(403,
+                        fmt::format("container {} is part of the system; it is changed by enginectl only", info.name));
 }
 
-void put_archive(Call& call) {
+void unpack(Call& call) {
     check_may_change(call, call.context.engine.get(call.parameter()));
     with_path(call, [&](const RootfsPath& path) {
         const base::UniqueFd target = path.open_directory();
@@ -103,6 +102,15 @@ void put_archive(Call& call) {
         }
     });
     call.response.send(200, "");
+}
+
+void put_archive(Call& call) {
+    try {
+        unpack(call);
+    } catch (const base::Error&) {
+        drain_body(call.request);
+        throw;
+    }
 }
 
 void export_container(Call& call) {

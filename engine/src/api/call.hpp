@@ -42,4 +42,8 @@ using base::http::HttpError;
 /// An unsigned query value. Throws HttpError 400 for other text.
 unsigned query_number(const base::http::Request& request, const std::string& key, unsigned fallback);
 
+/// Reads what the client still sends, up to 1 GiB, and forgets it: a client that is cut off while it writes does not
+/// read why. Never throws.
+void drain_body(base::http::Request& request) noexcept;
+
 } // namespace engine::api

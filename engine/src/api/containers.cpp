@@ -15,6 +15,8 @@ namespace engine::api {
 namespace {
 
 constexpr std::size_t body_limit = 1024 * 1024;
+/// For a process that sleeps in the kernel where no signal reaches it.
+constexpr std::chrono::seconds kill_patience{10};
 
 /// "name" for "/name"; docker's rule for names. Empty stays empty: the engine makes one up.
 std::string checked_name(std::string name) {
@@ -188,8 +190,14 @@ void restart(Call& call) {
     send_nothing(call);
 }
 
+/// SIGKILL is answered once the container is gone, as docker does it: `docker kill X && docker rm X` works.
 void kill(Call& call) {
-    call.context.engine.kill(call.parameter(), call.request.query_value("signal"), call.caller);
+    const std::string id = call.context.engine.get(call.parameter()).id;
+    const std::string signal = call.request.query_value("signal");
+    ExitWaiter waiter = call.context.engine.wait(id, WaitCondition::next_exit);
+    call.context.engine.kill(id, signal, call.caller);
+    if (signal.empty() || signal == "9" || signal == "KILL" || signal == "SIGKILL")
+        waiter.wait_for(kill_patience);
     send_nothing(call);
 }
 

@@ -24,6 +24,30 @@ ExecConfig read_exec_config(const json::value& body) {
     });
 }
 
+/// Says why a command could not be run, where its output would have been: the client then asks for the exit code, which
+/// is 126 or 127 as in a shell. An HTTP error instead would make it exit with 1.
+class FailureText final : public Attachment {
+public:
+    explicit FailureText(std::string text) : output_({StdStream::error, std::move(text)}) {}
+    std::optional<Output> read() override { return std::exchange(output_, std::nullopt); }
+    void write_stdin(std::string_view) override {}
+    void close_stdin() override {}
+    void close() noexcept override {}
+
+private:
+    std::optional<Output> output_;
+};
+
+std::shared_ptr<Attachment> start_or_say_why(Call& call, const ExecInfo& info, bool detach) {
+    try {
+        return call.context.engine.start_exec(info.id, detach, call.caller);
+    } catch (const EngineError& error) {
+        if (detach || error.kind() != ErrorKind::failed || !call.context.engine.get_exec(info.id).exit_code)
+            throw;
+        return std::make_shared<FailureText>(base::error_chain(error) + "\r\n");
+    }
+}
+
 void create(Call& call) {
     ExecConfig config = read_exec_config(read_json(call));
     if (config.command.empty())
@@ -37,7 +61,7 @@ void start(Call& call) {
     const json::value body = read_json(call);
     const bool detach = checked_body([&] { return base::JsonObject(body, "request body").boolean("Detach"); });
     const ExecInfo info = call.context.engine.get_exec(call.parameter());
-    std::shared_ptr<Attachment> attachment = call.context.engine.start_exec(info.id, detach, call.caller);
+    std::shared_ptr<Attachment> attachment = start_or_say_why(call, info, detach);
     if (!attachment) {
         call.response.send(200, "");
         return;

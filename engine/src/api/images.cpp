@@ -146,6 +146,7 @@ void load(Call& call) {
     } catch (const HttpError&) {
         throw;
     } catch (const base::Error& error) {
+        drain_body(call.request);
         throw HttpError(image_error_status(error), base::error_chain(error));
     }
     std::string text;

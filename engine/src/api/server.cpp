@@ -65,6 +65,19 @@ unsigned query_number(const base::http::Request& request, const std::string& key
     return value;
 }
 
+void drain_body(base::http::Request& request) noexcept {
+    try {
+        constexpr std::size_t limit = std::size_t{1} << 30;
+        std::array<char, 64 * 1024> buffer;
+        std::size_t total = 0;
+        while (const std::size_t count = request.read_body(buffer.data(), buffer.size()))
+            if (total += count; total > limit)
+                return;
+    } catch (const std::exception& error) {
+        base::log_debug("request body not read to its end: {}", base::error_chain(error));
+    }
+}
+
 } // namespace api
 
 struct ApiServer::Impl {
