@@ -189,6 +189,14 @@ void mount_config_drive() noexcept {
     BlockDevice drive;
     if (!find_device({DeviceSpec::Kind::label, "ATOLL-CONF"}, {}, drive))
         return;
+    // Not in the list of every boot: each module costs the check of its signature.
+    ModuleLoader modules("/usr/lib/modules");
+    if (drive.type == FileSystem::vfat) {
+        for (const char* name : {"vfat", "nls_cp437", "nls_ascii", "nls_iso8859_1"})
+            modules.load(name);
+    } else if (drive.type == FileSystem::iso9660) {
+        modules.load("isofs");
+    }
     make_directories("/run/atoll/config");
     if (mount_device(drive.node.c_str(), "/run/atoll/config", file_system_name(drive.type), MS_RDONLY | plain) == 0)
         log_info("config drive ", drive.node.view(), " is on /run/atoll/config");
