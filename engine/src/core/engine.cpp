@@ -1,6 +1,8 @@
 // The registry of containers, and the public calls.
 #include "engine/engine.hpp"
 
+#include <sys/file.h>
+
 #include "base/error.hpp"
 #include "base/files.hpp"
 #include "base/log.hpp"
@@ -28,8 +30,10 @@ ContainerPointer Engine::Impl::find(const std::string& reference) const {
     std::lock_guard lock(containers_mutex);
     if (const auto found = containers.find(name); found != containers.end())
         return found->second;
-    if (const auto found = names.find(name); found != names.end())
-        return containers.at(found->second);
+    if (const auto found = names.find(name); found != names.end()) {
+        const auto named = containers.find(found->second);
+        return named == containers.end() ? nullptr : named->second; // one that is being created is not there yet
+    }
     const auto first = containers.lower_bound(name);
     if (first == containers.end() || !first->first.starts_with(name))
         return nullptr;
@@ -251,6 +255,9 @@ const EngineOptions& Engine::options() const noexcept {
 void Engine::start() {
     base::make_directories(impl_->options.state_directory + "/containers", 0710);
     base::make_directories(impl_->options.run_directory + "/containers", 0710);
+    impl_->directory_lock = base::open_file(impl_->options.state_directory + "/engine.lock", O_RDWR | O_CREAT, 0600);
+    if (::flock(impl_->directory_lock.get(), LOCK_EX | LOCK_NB) < 0)
+        throw base::Error(errno, "lock " + impl_->options.state_directory + "/engine.lock: does another engined run?");
     impl_->loop.start();
     impl_->load_containers();
     impl_->load_services();

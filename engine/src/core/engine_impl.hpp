@@ -131,6 +131,7 @@ struct Engine::Impl {
     EventBus events;
     Loop loop;
     Tasks tasks;
+    base::UniqueFd directory_lock; ///< two engines over the same directories would undo each other's work
     std::atomic<bool> stopping = false;
 
     mutable std::mutex containers_mutex; ///< guards the maps; between a container's `operation` and its `mutex`

@@ -2,7 +2,10 @@
 //
 //   starting --passes--> healthy --`retries` failures in a row--> unhealthy --passes--> healthy
 // Failures within `start_period` do not count.
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include "base/error.hpp"
 #include "base/files.hpp"
@@ -62,28 +65,54 @@ struct CheckOutcome {
     std::string output;
 };
 
-/// Runs `command` with a deadline. The runtime that waits for the process is killed with it: by the pid file, because a
-/// process in another pid namespace does not end with the one that started it.
+/// Reads until the child ends or `deadline` passes; output above the limit is read and dropped. True when it ended.
+bool read_until_end(const base::Child& child, int output, std::chrono::steady_clock::time_point deadline,
+                    std::string& text) {
+    pollfd polls[2] = {{output, POLLIN, 0}, {child.pidfd(), POLLIN, 0}};
+    for (;;) {
+        const auto left =
+            std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+        if (left <= 0)
+            return false;
+        (void)::poll(polls, 2, static_cast<int>(std::min<std::int64_t>(left, 60'000)));
+        char chunk[4096];
+        const ssize_t n = polls[0].revents != 0 ? ::read(output, chunk, sizeof chunk) : -1;
+        if (n > 0)
+            text.append(chunk, std::min(static_cast<std::size_t>(n), kept_output - text.size()));
+        else if (n == 0)
+            polls[0].fd = -1; // every writer has closed it; the process may live on
+        if (n <= 0 && polls[1].revents != 0)
+            return true;
+        if (n <= 0)
+            polls[0].revents = 0;
+    }
+}
+
+/// Runs `command` (the runtime's exec) with a deadline. When that passes the process in the container is killed first,
+/// by the pid file: the runtime, its parent, then reaps it and ends. The other way round it would live on.
 CheckOutcome run_check(const std::vector<std::string>& command, const std::string& pid_file,
                        std::chrono::milliseconds timeout) {
+    (void)::unlink(pid_file.c_str());
+    int fds[2];
+    base::check(::pipe2(fds, O_CLOEXEC), "pipe");
+    const base::UniqueFd reader(fds[0]);
+    base::UniqueFd writer(fds[1]);
+    base::check(::fcntl(reader.get(), F_SETFL, O_NONBLOCK), "fcntl");
+    base::SpawnOptions spawn;
+    spawn.stdout_fd = spawn.stderr_fd = writer.get();
+    base::Child child = base::Child::spawn(command, spawn);
+    writer.reset();
     CheckOutcome outcome;
-    base::RunOptions run;
-    run.timeout = timeout;
-    run.output_limit = 1024 * 1024;
-    try {
-        const base::RunResult result = base::run(command, run);
-        outcome.code = result.status.shell_code();
-        outcome.output = result.output + result.errors;
-    } catch (const base::Error& error) {
-        const auto text = base::read_file_if_exists(pid_file, 64);
-        if (const int pid = text ? std::atoi(text->c_str()) : 0; pid > 1)
-            (void)::kill(pid, SIGKILL);
-        outcome.output = error.error() == ETIMEDOUT
-                             ? fmt::format("health check exceeded timeout ({} ms)", timeout.count())
-                             : base::error_chain(error);
+    const auto start = std::chrono::steady_clock::now();
+    if (read_until_end(child, reader.get(), start + timeout, outcome.output)) {
+        outcome.code = child.wait().shell_code();
+        return outcome;
     }
-    if (outcome.output.size() > kept_output)
-        outcome.output.resize(kept_output);
+    const auto text = base::read_file_if_exists(pid_file, 64);
+    if (const int pid = text ? std::atoi(text->c_str()) : 0; pid > 1)
+        (void)::kill(pid, SIGKILL);                // not yet reaped by its parent, which still runs: it is that process
+    (void)child.wait_for(std::chrono::seconds(2)); // one that does not end is killed by its owner
+    outcome.output = fmt::format("health check exceeded timeout ({} ms)", timeout.count());
     return outcome;
 }
 } // namespace

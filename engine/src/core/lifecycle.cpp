@@ -299,6 +299,8 @@ void Engine::Impl::stop_locked(const ContainerPointer& container, std::optional<
         throw EngineError(ErrorKind::invalid, "invalid signal: " + (signal.empty() ? config.stop_signal : signal));
     {
         std::unique_lock lock(container->mutex);
+        if (container->removed)
+            throw EngineError(ErrorKind::not_found, "No such container: " + container->id);
         container->stopped_by_user = true;
         loop.cancel(std::exchange(container->restart_timer, 0));
         if (container->state.status == Status::restarting) {

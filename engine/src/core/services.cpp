@@ -56,6 +56,8 @@ void Engine::Impl::load_services() {
     const auto now = std::chrono::steady_clock::now();
     for (ServiceConfig& config : loaded) {
         ServiceEntry service;
+        if (const auto existing = find(container_name(config.name)))
+            service.container = existing->id; // it may run: its state is told at once
         service.config = std::move(config);
         service.waiting_since = now;
         services.push_back(std::move(service));
