@@ -20,6 +20,8 @@ void configure_repository(OstreeRepo* repo) {
     const GKeyFilePtr config(ostree_repo_copy_config(repo));
     // Without it a grub.cfg in /boot makes libostree call grub-mkconfig.
     g_key_file_set_string(config.get(), "sysroot", "bootloader", "none");
+    // A sysroot's repository otherwise keeps its remotes in /etc/ostree, which the updater has read-only.
+    g_key_file_set_boolean(config.get(), "core", "add-remotes-config-dir", FALSE);
     GErrorGuard error("configure the sysroot's repository");
     error.check(ostree_repo_write_config(repo, config.get(), error.out()));
 }
