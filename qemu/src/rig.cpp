@@ -92,7 +92,7 @@ void Rig::wait_good(Seconds limit) {
     machine_.wait_shell(left());
     // Written by the updater once the engine called everything required healthy for the settle time.
     try {
-        machine_.run_until("test -s /run/atoll/good-revision", left());
+        machine_.run_until("test -s /run/atoll/good-revision && enginectl health", left());
     } catch (const std::exception&) {
         std::string state;
         try {
@@ -129,8 +129,8 @@ std::string Rig::health() {
 }
 
 std::string Rig::version() {
-    return without_last_line_end(machine_.run_checked(
-        "sed -n 's/^version: *\"\\{0,1\\}\\([^\"]*\\)\"\\{0,1\\}$/\\1/p' /usr/lib/atoll/image.yaml"));
+    return without_last_line_end(
+        machine_.run_checked(R"(sed -n "s/^version: *//p" /usr/lib/atoll/image.yaml | tr -d \"\')"));
 }
 
 void Rig::reboot(Seconds limit) {
