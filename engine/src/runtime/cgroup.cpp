@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <charconv>
@@ -55,6 +56,15 @@ std::string mount_from_mountinfo() {
         return std::string(line.substr(start, line.find(' ', start) - start));
     }
     throw base::Error("cgroup: no file system of type cgroup2 is mounted; mount one on /sys/fs/cgroup");
+}
+
+// On a parent that was made for a container: whichever of its containers goes last takes it along.
+constexpr const char* made_by_us = "trusted.ocirun";
+
+void make_parent(const std::string& path) {
+    // Without the mark (it takes CAP_SYS_ADMIN) the parent stays behind, empty.
+    if (mkdir(path.c_str(), 0755) == 0)
+        setxattr(path.c_str(), made_by_us, "1", 1, 0);
 }
 
 std::string read_at(int directory, const char* file) {
@@ -120,9 +130,8 @@ std::string Cgroup::mount_point() {
     return mount_from_mountinfo();
 }
 
-Cgroup Cgroup::open(const std::string& path, unsigned parents_made) {
+Cgroup Cgroup::open(const std::string& path) {
     Cgroup group(path, mount_point() + path);
-    group.parents_made_ = parents_made;
     group.directory_.reset(::open(group.absolute_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!group.directory_ && errno != ENOENT)
         base::throw_errno("open cgroup " + group.absolute_);
@@ -160,11 +169,9 @@ void Cgroup::make_directories() {
             return;
         if (errno != ENOENT)
             break;
-        parents_made_ = 0;
         const std::size_t mount_length = absolute_.size() - path_.size();
         for (std::size_t slash = path_.find('/', 1); slash != std::string::npos; slash = path_.find('/', slash + 1))
-            if (mkdir(absolute_.substr(0, mount_length + slash).c_str(), 0755) == 0)
-                ++parents_made_;
+            make_parent(absolute_.substr(0, mount_length + slash));
     }
     base::throw_errno("make cgroup " + absolute_);
 }
@@ -303,11 +310,11 @@ void Cgroup::remove() const {
         if (rmdir(absolute_.c_str()) < 0 && errno != ENOENT)
             base::throw_errno("remove cgroup " + absolute_);
     }
-    std::string parent = absolute_;
-    for (unsigned made = 0; made < parents_made_; ++made) {
+    const std::size_t mount_length = absolute_.size() - path_.size();
+    for (std::string parent = absolute_; parent.size() > mount_length;) {
         parent.resize(parent.rfind('/'));
-        if (rmdir(parent.c_str()) < 0)
-            break; // others live there
+        if (getxattr(parent.c_str(), made_by_us, nullptr, 0) < 0 || rmdir(parent.c_str()) < 0)
+            break; // somebody else's, or others live there
     }
 }
 

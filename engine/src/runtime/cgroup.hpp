@@ -21,7 +21,7 @@ public:
     /// processes is refused: its end would be theirs. What was made is removed when it fails.
     static Cgroup create(const std::string& path);
     /// An existing one; when there is none, every method finds nothing to do.
-    static Cgroup open(const std::string& path, unsigned parents_made = 0);
+    static Cgroup open(const std::string& path);
 
     /// Applies limits and the device rules. A limit whose controller is missing throws Error naming both.
     void apply(const Resources& resources) const;
@@ -31,8 +31,6 @@ public:
     const std::string& path() const noexcept { return path_; }
     /// Of the group's directory; -1 when there is no group.
     int fd() const noexcept { return directory_.get(); }
-    /// How many of its parents were made with it.
-    unsigned parents_made() const noexcept { return parents_made_; }
 
     std::vector<pid_t> processes() const; ///< of the group and all below it
     bool populated() const;
@@ -41,8 +39,8 @@ public:
     void kill() const;              ///< SIGKILL to all; does not wait
     /// Waits until no process is left; false after `timeout`.
     bool wait_until_empty(std::chrono::milliseconds timeout) const;
-    /// Removes the group, those below it, and the parents made with it when they are empty now. Throws when processes
-    /// are left.
+    /// Removes the group, those below it, and the parents that a `create` made when they are empty now. Throws when
+    /// processes are left.
     void remove() const;
 
 private:
@@ -56,7 +54,6 @@ private:
 
     std::string path_, absolute_;
     base::UniqueFd directory_;
-    unsigned parents_made_ = 0;
 };
 
 } // namespace engine::runtime

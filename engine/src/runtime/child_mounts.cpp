@@ -125,6 +125,11 @@ int mount_bind(Child& child, const PlannedMount& planned) noexcept {
                                      : kernel::make_file_in_root(child.root, planned.destination.c_str()));
     if (!destination.valid())
         return child.fail_errno(Operation::make_path);
+    struct stat there {};
+    if (fstat(destination.get(), &there) < 0)
+        return child.fail_errno(Operation::stat);
+    if (S_ISDIR(there.st_mode) && !S_ISDIR(status.st_mode))
+        return child.fail(Operation::make_path, EISDIR);
     if (const int error = check_destination(child, planned, destination.get()))
         return error;
     if (kernel::move_mount(tree.get(), destination.get()) < 0)

@@ -63,9 +63,22 @@ void append_rule(std::vector<bpf_insn>& program, const DeviceRule& rule) {
 
 constexpr unsigned all_access = BPF_DEVCG_ACC_MKNOD | BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE;
 constexpr struct {
-    std::uint32_t major;
-    int minor;
-} promised[] = {{1, 3}, {1, 5}, {1, 7}, {1, 8}, {1, 9}, {5, 0}, {5, 2}, {136, -1}};
+    char type;
+    int major, minor; ///< -1: every one
+    unsigned access;
+} promised[] = {
+    {'c', 1, 3, all_access},
+    {'c', 1, 5, all_access},
+    {'c', 1, 7, all_access},
+    {'c', 1, 8, all_access},
+    {'c', 1, 9, all_access},
+    {'c', 5, 0, all_access},
+    {'c', 5, 2, all_access},
+    {'c', 136, -1, all_access},
+    // Making a node, as the runtime itself does from inside the group, is no access yet.
+    {'c', -1, -1, BPF_DEVCG_ACC_MKNOD},
+    {'b', -1, -1, BPF_DEVCG_ACC_MKNOD},
+};
 
 int bpf(int command, bpf_attr& attributes) {
     return static_cast<int>(syscall(SYS_bpf, command, &attributes, sizeof attributes));
@@ -106,7 +119,9 @@ std::vector<bpf_insn> device_program(const std::vector<DeviceRule>& rules) {
     append(program, load_word(r4, offsetof(bpf_cgroup_dev_ctx, major)));
     append(program, load_word(r5, offsetof(bpf_cgroup_dev_ctx, minor)));
     for (const auto& device : promised) {
-        DeviceRule rule{true, 'c', device.major, std::nullopt, all_access};
+        DeviceRule rule{true, device.type, std::nullopt, std::nullopt, device.access};
+        if (device.major >= 0)
+            rule.major = static_cast<std::uint32_t>(device.major);
         if (device.minor >= 0)
             rule.minor = static_cast<std::uint32_t>(device.minor);
         append_rule(program, rule);

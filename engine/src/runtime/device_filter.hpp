@@ -9,7 +9,8 @@
 namespace engine::runtime {
 
 /// The last rule that matches decides; when none does, access is denied. The devices that the specification promises
-/// every container (null, zero, full, random, urandom, tty, ptmx and the pseudo terminals) are always allowed.
+/// every container (null, zero, full, random, urandom, tty, ptmx and the pseudo terminals) are always allowed, and so
+/// is making nodes (which takes CAP_MKNOD).
 std::vector<bpf_insn> device_program(const std::vector<DeviceRule>& rules);
 
 /// Loads the program and attaches it to the cgroup. Throws base::Error.

@@ -77,7 +77,6 @@ void Launch::read_configuration() {
 
 void Launch::make_cgroup() {
     cgroup_ = std::make_unique<Cgroup>(Cgroup::create(state_.cgroup));
-    state_.cgroup_parents_made = cgroup_->parents_made();
     cgroup_->apply(config_.linux_part.resources);
 }
 
@@ -147,7 +146,6 @@ void Launch::await_created() {
     store_.save(state_);
     Message message = receive(launched_.channel.get(), launched_.pid);
     if (message.kind == Message::Kind::prepared) {
-        hooks_ran_ = true;
         run_runtime_hooks(config_.hooks.prestart, "prestart", state_, Status::creating);
         run_runtime_hooks(config_.hooks.create_runtime, "createRuntime", state_, Status::creating);
         send_go(launched_.channel.get());
@@ -184,7 +182,7 @@ void Launch::undo() noexcept {
         base::log_warning("container {}: clean up: {}", options_.id, base::error_chain(error));
     }
     try {
-        if (hooks_ran_)
+        if (launched_.pid > 0)
             run_runtime_hooks(config_.hooks.poststop, "poststop", state_, Status::stopped);
     } catch (const std::exception& error) {
         base::log_warning("container {}: {}", options_.id, base::error_chain(error));

@@ -61,7 +61,7 @@ private:
     const StateStore& store_;
     LaunchOptions options_;
     bool serve_start_, take_terminal_;
-    bool committed_ = false, claimed_ = false, hooks_ran_ = false;
+    bool committed_ = false, claimed_ = false;
     base::UniqueFd lock_;
     Config config_;
     ContainerPlan plan_;

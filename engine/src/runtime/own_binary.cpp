@@ -29,7 +29,8 @@ bool is_protected() {
     if (statvfs(own_path, &status) == 0 && (status.f_flag & ST_RDONLY) != 0)
         return true;
     const base::UniqueFd own(open(own_path, O_RDONLY | O_CLOEXEC));
-    return own && (fcntl(own.get(), F_GET_SEALS) & all_seals) == all_seals;
+    const int seals = own ? fcntl(own.get(), F_GET_SEALS) : -1; // -1: no file in memory, and every bit set
+    return seals >= 0 && (seals & all_seals) == all_seals;
 }
 
 /// The file on a mount of its own that is read-only and in no mount namespace: no path and no privilege that a

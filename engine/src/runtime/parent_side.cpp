@@ -202,7 +202,7 @@ void run_runtime_hooks(const std::vector<Hook>& hooks, const char* name, const C
         if (operation == Operation::hook_failed)
             throw base::Error(object + base::ExitStatus::from_wait(wait_status).describe());
         if (operation == Operation::hook_timeout)
-            throw base::Error(object + "did not end within " + std::to_string(planned[index].timeout_seconds) + " s");
+            throw base::Error(object + "did not end in time");
         throw base::Error(error, object + "run");
     }
 }

@@ -238,7 +238,7 @@ void Runtime::remove(const std::string& id, bool force) {
 
 void Runtime::finish(const ContainerState& state) {
     if (!state.cgroup.empty()) {
-        const Cgroup group = Cgroup::open(state.cgroup, state.cgroup_parents_made);
+        const Cgroup group = Cgroup::open(state.cgroup);
         if (group.populated()) {
             group.kill();
             if (!group.wait_until_empty(kill_timeout))

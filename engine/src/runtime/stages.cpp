@@ -250,15 +250,17 @@ void run_exec_child(const ExecPlan& plan, const ChildDescriptors& descriptors) n
 std::string describe(const Message& failure, const ContainerPlan* plan, const ProcessPlan& process) {
     std::string text = object_of(failure, plan, process);
     const auto operation = static_cast<std::size_t>(failure.operation);
+    if (failure.operation == Operation::hook_failed)
+        return text + ": " +
+               (failure.error >= 256 ? "killed by signal " + std::to_string(failure.error - 256)
+                                     : "exit code " + std::to_string(failure.error));
+    if (failure.operation == Operation::hook_timeout)
+        return text + ": did not end in time";
     const bool said = failure.operation == Operation::none || failure.operation == Operation::exec;
     if (!said && operation < std::size(operation_names))
         text += std::string(": ") + operation_names[operation];
     if (failure.operation >= Operation::outside_root && failure.operation < Operation::exec)
         return text; // the check says it all
-    if (failure.operation == Operation::hook_failed)
-        return text + ": " +
-               (failure.error >= 256 ? "killed by signal " + std::to_string(failure.error - 256)
-                                     : "exit code " + std::to_string(failure.error));
     return text + ": " + std::generic_category().message(failure.error);
 }
 

@@ -149,7 +149,6 @@ void StateStore::save(const ContainerState& state) const {
         {"pid", state.pid},
         {"startTime", state.start_time},
         {"cgroup", state.cgroup},
-        {"cgroupParentsMade", state.cgroup_parents_made},
         {"namespaces", state.namespaces},
         {"annotations", annotations_object(state)},
     };
@@ -175,7 +174,6 @@ ContainerState StateStore::load(const std::string& id) const {
     state.pid = static_cast<pid_t>(object.integer("pid"));
     state.start_time = static_cast<std::uint64_t>(object.integer("startTime"));
     state.cgroup = object.string("cgroup");
-    state.cgroup_parents_made = static_cast<unsigned>(object.integer("cgroupParentsMade"));
     state.namespaces = static_cast<int>(object.integer("namespaces"));
     if (const auto annotations = object.object("annotations"))
         for (const auto& [key, value] : annotations->raw())

@@ -27,8 +27,7 @@ struct ContainerState {
     pid_t pid = 0;                ///< 0: not yet
     std::uint64_t start_time = 0; ///< of the process, in clock ticks since boot: tells it from one with its pid later
     std::string cgroup;           ///< from the mount's root; empty: none
-    unsigned cgroup_parents_made = 0;
-    int namespaces = 0; ///< CLONE_NEW* that it has of its own or joined
+    int namespaces = 0;           ///< CLONE_NEW* that it has of its own or joined
     std::vector<std::pair<std::string, std::string>> annotations;
 };
 

@@ -1,0 +1,114 @@
+// Hooks: order, namespaces, their input, and what their failure does.
+#include <boost/test/unit_test.hpp>
+
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "bundle.hpp"
+
+using ocirun_test::Bundle;
+using ocirun_test::host_namespace;
+using ocirun_test::text;
+namespace json = boost::json;
+
+namespace {
+
+struct Fixture : Bundle {
+    Fixture() {
+        // Busybox runs the hooks inside, too.
+        std::filesystem::create_directories(rootfs("/bin"));
+        std::filesystem::copy_file("/bin/busybox", rootfs("/bin/busybox"));
+        std::filesystem::create_directories(path() + "/log");
+        add_mount(R"({"destination": "/log", "source": "log", "options": ["bind"]})");
+    }
+    /// `command` for busybox sh; LOG is the shared directory.
+    void hook(const std::string& kind, const std::string& command, int timeout = 0) {
+        const bool inside = kind == "startContainer";
+        json::object entry{{"path", "/bin/busybox"},
+                           {"args", json::array{"sh", "-c", command}},
+                           {"env", json::array{"PATH=/bin:/usr/bin", "LOG=" + (inside ? "/log" : path() + "/log")}}};
+        if (timeout != 0)
+            entry["timeout"] = timeout;
+        json::value& hooks = config["hooks"];
+        if (!hooks.is_object())
+            hooks = json::object{};
+        json::value& list = hooks.as_object()[kind];
+        if (!list.is_array())
+            list = json::array{};
+        list.as_array().push_back(std::move(entry));
+    }
+    std::string log(const std::string& name) { return base::read_file(path() + "/log/" + name); }
+};
+
+} // namespace
+
+BOOST_FIXTURE_TEST_SUITE(hooks, Fixture)
+
+BOOST_AUTO_TEST_CASE(order_namespaces_and_input) {
+    const std::string all[] = {"prestart",       "createRuntime", "createContainer",
+                               "startContainer", "poststart",     "poststop"};
+    for (const std::string& kind : all)
+        hook(kind, "busybox=/bin/busybox; cat > $LOG/" + kind + " 2>/dev/null || $busybox cat > $LOG/" + kind +
+                       "; echo " + kind + " $($busybox readlink /proc/self/ns/mnt) $($busybox pwd) >> $LOG/order");
+    config["annotations"] = json::parse(R"({"key": "value"})");
+    const json::object report = run();
+
+    std::istringstream lines(log("order"));
+    std::string kind, mount_namespace, cwd;
+    const std::string inside = text(report.at("namespaces").at("mnt"));
+    for (const std::string& expected : all) {
+        BOOST_REQUIRE(std::getline(lines >> kind >> mount_namespace, cwd));
+        BOOST_TEST(kind == expected);
+        const bool in_container = expected == "createContainer" || expected == "startContainer";
+        BOOST_TEST(mount_namespace == (in_container ? inside : host_namespace("mnt")), expected);
+        const json::value state = json::parse(log(expected));
+        BOOST_TEST(text(state.at("id")) == "box");
+        BOOST_TEST(text(state.at("bundle")) == path());
+        BOOST_TEST(text(state.at("annotations").at("key")) == "value");
+        BOOST_TEST((expected == "poststop") == (state.at("pid").as_int64() == 0), expected);
+        const std::string status = expected == "startContainer" ? "created"
+                                   : expected == "poststart"    ? "running"
+                                   : expected == "poststop"     ? "stopped"
+                                                                : "creating";
+        BOOST_TEST(text(state.at("status")) == status, expected);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_failing_hook_stops_everything_and_is_named) {
+    for (const std::string kind : {"prestart", "createRuntime", "createContainer", "startContainer"}) {
+        config.erase("hooks");
+        hook(kind, "exit 0");
+        hook(kind, "exit 3");
+        hook("poststop", "echo x > $LOG/stopped");
+        BOOST_TEST(run_error() == "ocirun: hooks." + kind + "[1]: /bin/busybox: exit code 3\n");
+        BOOST_TEST(std::filesystem::remove(path() + "/log/stopped"), kind); // poststop ran all the same
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_hook_that_hangs_is_killed_with_its_children) {
+    for (const std::string kind : {"createRuntime", "createContainer"}) {
+        config.erase("hooks");
+        hook(kind, "busybox=/bin/busybox; $busybox sleep 1000 & $busybox sleep 1000", 1);
+        BOOST_TEST(run_error() == "ocirun: hooks." + kind + "[0]: /bin/busybox: did not end in time\n");
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_missing_hook_is_an_error) {
+    config["hooks"] = json::parse(R"({"createRuntime": [{"path": "/no/such/hook"}]})");
+    BOOST_TEST(run_error().find("hooks.createRuntime[0]: /no/such/hook: exit code 127") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(late_hooks_that_fail_change_nothing) {
+    hook("poststart", "exit 9");
+    hook("poststop", "exit 9");
+    save();
+    const base::RunResult result = ocirun({"run", "box"});
+    BOOST_TEST(result.status.success());
+    BOOST_TEST(result.errors.find("hooks.poststart[0]: /bin/busybox: exit code 9") != std::string::npos, result.errors);
+    BOOST_TEST(result.errors.find("hooks.poststop[0]: /bin/busybox: exit code 9") != std::string::npos, result.errors);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
