@@ -132,6 +132,19 @@ BOOST_AUTO_TEST_CASE(killed_at_any_moment_grub_finds_something_whole) {
     BOOST_TEST(killed > 0U);
 }
 
+BOOST_AUTO_TEST_CASE(cut_off_before_the_flush) {
+    // What libostree alone leaves: entries swapped, nothing flushed after it. Here the whole of a deploy of its own.
+    const std::string commit = prepare();
+    base::run_checked({"ostree", "refs", "--repo=" + paths.root + "/ostree/repo", "--create=atoll/two", commit});
+    base::run_checked({"ostree", "admin", "deploy", "--no-prune", "--retain", "--sysroot=" + paths.root, "--os=atoll",
+                       "--no-merge", fmt::format("--karg=atoll.rev={}", second_revision), "atoll/two"});
+    BOOST_TEST(entries().front() == second_revision);
+    // Deploying the same again finds it done, and cleans up: what GRUB sees has to be brought up to date before.
+    BOOST_TEST_REQUIRE(worker({"deploy", "--commit", commit, "--revision", second_revision, "--ref", "atoll/stable"})
+                           .status.success());
+    BOOST_TEST(grub_revisions().contains(second_revision));
+}
+
 BOOST_AUTO_TEST_CASE(a_frozen_file_system_is_thawed) {
     const base::UniqueFd fd = base::open_file(paths.boot, O_RDONLY | O_DIRECTORY);
     BOOST_TEST_REQUIRE(::ioctl(fd.get(), FIFREEZE, 0) == 0);

@@ -4,8 +4,9 @@
 // The crash-safe order of every change of boot entries. GRUB does not replay /boot's journal, so that what it reads is
 // what has been checkpointed. libostree alone renames `loader`, and then deletes what the old one named at once; on
 // disk `loader` may still be the old one.
+//   0. freeze and thaw /boot, so that what an earlier change that was cut off left is what GRUB sees as well
 //   1. write the new deployment, its kernel and `loader.N`, without cleaning up (do_postclean = FALSE)
-//   2. freeze and thaw /boot: the journal is empty, `loader` on disk is the new one
+//   2. freeze and thaw /boot again: the journal is empty, `loader` on disk is the new one
 //   3. only then remove old deployments, kernels and loader directories (ostree_sysroot_cleanup)
 #pragma once
 #include <memory>

@@ -20,8 +20,10 @@ struct Sysroot::Impl {
 
     std::vector<GOwner<OstreeDeployment>> list() const;
     GOwner<OstreeDeployment> booted() const;
-    /// For every change; held until this object goes. Throws when another process has it.
-    void lock();
+    /// Before every change, also before removing anything: takes the lock (held until this object goes; throws when
+    /// another process has it), and makes GRUB see what we see. A process that was killed may have left /boot frozen,
+    /// or the newest `loader` in the journal only; libostree would then delete the directory that GRUB still reads.
+    void begin_change();
     void write(const std::vector<OstreeDeployment*>& order);
 };
 
@@ -88,13 +90,15 @@ GOwner<OstreeDeployment> Sysroot::Impl::booted() const {
     return nullptr;
 }
 
-void Sysroot::Impl::lock() {
+void Sysroot::Impl::begin_change() {
     Failure failure;
     gboolean acquired = FALSE;
     if (!ostree_sysroot_try_lock(sysroot.get(), &acquired, failure))
         failure.raise("lock the sysroot " + paths.root);
     if (!acquired)
         throw base::Error(EBUSY, "another process is changing the deployments of " + paths.root);
+    thaw_boot(paths.boot);
+    flush_boot(paths.boot, paths.root);
 }
 
 // The crash-safe order, see the header.
@@ -160,8 +164,7 @@ std::vector<Deployment> Sysroot::deployments() const {
 void Sysroot::deploy(const std::string& commit, const std::string& revision, const std::string& ref,
                      const std::vector<std::string>& keep) {
     require_no_bootloader(impl_->repository->get());
-    impl_->lock();
-    thaw_boot(impl_->paths.boot);
+    impl_->begin_change();
     const GOwner<OstreeDeployment> booted = impl_->booted();
     if (!booted)
         throw base::Error("deploy " + commit + ": the booted deployment is not known");
@@ -201,8 +204,7 @@ void Sysroot::deploy(const std::string& commit, const std::string& revision, con
 
 void Sysroot::put_first(const std::string& revision) {
     require_no_bootloader(impl_->repository->get());
-    impl_->lock();
-    thaw_boot(impl_->paths.boot);
+    impl_->begin_change();
     const std::vector<GOwner<OstreeDeployment>> old = impl_->list();
     const auto chosen = std::find_if(old.begin(), old.end(), [&](const GOwner<OstreeDeployment>& deployment) {
         return revision_of(deployment.get()) == revision;
@@ -228,7 +230,7 @@ void Sysroot::follow(const std::string& ref, const std::string& commit) {
 }
 
 void Sysroot::cleanup() {
-    impl_->lock();
+    impl_->begin_change();
     Failure failure;
     if (!ostree_sysroot_cleanup(impl_->sysroot.get(), nullptr, failure))
         failure.raise("clean up old deployments");
