@@ -187,9 +187,8 @@ std::string object_of(const Message& failure, const ContainerPlan* plan, const P
             return at<PlannedHook>(plan->start_container, index, "hooks.startContainer",
                                    [](const PlannedHook& hook) { return hook.path; });
         case Stage::sysctl:
-            if (index >= 0)
-                return "linux.sysctl: " + plan->sysctl[static_cast<std::size_t>(index)].first;
-            return "linux.sysctl";
+            return at<std::pair<std::string, std::string>>(plan->sysctl, index, "linux.sysctl",
+                                                           [](const auto& entry) { return entry.first; });
         case Stage::masked_paths:
             return at<std::string>(plan->masked_paths, index, "linux.maskedPaths", path);
         case Stage::readonly_paths:

@@ -46,7 +46,7 @@ const Case cases[] = {
      },
      "devices[6]: /probe/x: make path: Not a directory"},
     {"sysctl", [](Bundle& b) { b.linux_part()["sysctl"] = json::parse(R"({"net.no.such": "1"})"); },
-     "linux.sysctl: net/no/such: open: No such file or directory"},
+     "linux.sysctl[0]: net/no/such: open: No such file or directory"},
     {"cwd", [](Bundle& b) { b.process()["cwd"] = "/probe"; }, "process.cwd: /probe: make path: Not a directory"},
     {"rlimit",
      [](Bundle& b) {
