@@ -164,7 +164,8 @@ void Engine::Impl::run_services() {
     std::vector<ContainerPointer> obsolete;
     {
         std::scoped_lock lock(services_mutex, containers_mutex);
-        for (const auto& [id, container] : containers) {
+        for (const auto& [id, entry] : containers) {
+            const ContainerPointer& container = entry; // clang 14 captures no structured binding
             const auto is_its = [&](const ServiceEntry& service) {
                 return service.config.name == container->config->system_service;
             };
@@ -174,7 +175,11 @@ void Engine::Impl::run_services() {
     }
     for (const ContainerPointer& container : obsolete) {
         base::log_notice("service {} is no more: its container is removed", container->config->system_service);
-        remove(container, true);
+        try {
+            remove(container, true);
+        } catch (const std::exception& error) { // the other services start all the same
+            base::log_error("remove container {}: {}", container->name, base::error_chain(error));
+        }
     }
     std::unique_lock lock(services_mutex);
     for (;;) {
