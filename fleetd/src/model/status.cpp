@@ -61,24 +61,38 @@ ReplicaStatus wanted_replica(const FleetSnapshot& fleet, const Unit& unit, unsig
     return status;
 }
 
+/// What a host still has beside what is wanted of it: replicas that moved, or are too many, or of a destroyed unit.
+void add_leftovers(const FleetSnapshot& fleet, const std::string& name, std::vector<ReplicaStatus>& replicas) {
+    const std::size_t wanted = replicas.size();
+    for (const auto& [host, report] : fleet.reports) {
+        for (const ReplicaReport& replica : report.replicas) {
+            // A wanted replica that has no host yet may well be this one: it is decided when it has one.
+            const bool listed = std::any_of(replicas.begin(), replicas.begin() + static_cast<std::ptrdiff_t>(wanted),
+                                            [&, &id = host](const ReplicaStatus& known) {
+                                                return known.report.replica == replica.replica &&
+                                                       (known.host.empty() || known.host == id);
+                                            });
+            if (replica.unit != name || listed)
+                continue;
+            const bool going = replica.state == "stopping" || replica.state == "removing";
+            ReplicaStatus& status = replicas.emplace_back(ReplicaStatus{replica, host, host_name(fleet, host), going});
+            status.report.converged = false;
+            if (!going) // said when it was still wanted
+                status.report.error.clear();
+        }
+    }
+}
+
 } // namespace
 
 std::vector<ReplicaStatus> unit_status(const FleetSnapshot& fleet, const std::string& name) {
     std::vector<ReplicaStatus> replicas;
-    std::set<std::pair<std::string, unsigned>> listed;
     const auto unit = fleet.units.find(name);
     if (unit != fleet.units.end() && unit->second.desired != Desired::inactive) {
-        for (unsigned i = 0; i < unit->second.spec.replicas; ++i) {
+        for (unsigned i = 0; i < unit->second.spec.replicas; ++i)
             replicas.push_back(wanted_replica(fleet, unit->second, i));
-            listed.emplace(replicas.back().host, i);
-        }
     }
-    for (const auto& [host, report] : fleet.reports) {
-        for (const ReplicaReport& replica : report.replicas) {
-            if (replica.unit == name && listed.emplace(host, replica.replica).second)
-                replicas.push_back({replica, host, host_name(fleet, host), true});
-        }
-    }
+    add_leftovers(fleet, name, replicas);
     return replicas;
 }
 

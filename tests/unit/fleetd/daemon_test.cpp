@@ -295,6 +295,41 @@ BOOST_AUTO_TEST_CASE(starting_again_tries_at_once) {
     BOOST_TEST(replica().state == "stopped");
 }
 
+// A client that asks in between must neither see two replicas nor take the last failure for this one's.
+BOOST_AUTO_TEST_CASE(the_status_between_a_change_and_the_next_look) {
+    docker->refuse("create", "no room");
+    submit(unit_text("web"));
+    settle();
+    BOOST_TEST(!replica().error.empty());
+    const auto check = [&](const char* when) {
+        const UnitStatus status = client().status("web").value();
+        BOOST_TEST_CONTEXT(when) {
+            BOOST_TEST(status.replicas.size() == 1U);
+            BOOST_TEST(hopeless(status).empty());
+            BOOST_TEST(!status.converged);
+        }
+    };
+    submit(unit_text("web", "env: {A: b}\n"));
+    check("submitted");
+    BOOST_TEST(leader->turn());
+    check("placed");
+    docker->refuse("create", "");
+    docker->refuse("start", "no room");
+    settle();
+    BOOST_TEST(!replica().error.empty());
+    client().destroy("web");
+    check("destroyed");
+    settle();
+    BOOST_TEST(!client().status("web").has_value());
+    docker->refuse("start", "");
+    submit(unit_text("web"));
+    settle();
+    BOOST_TEST(client().status("web").value().converged);
+    client().set_desired("web", Desired::inactive);
+    settle();
+    BOOST_TEST(client().status("web").value().replicas.empty());
+}
+
 BOOST_AUTO_TEST_CASE(a_foreign_container_of_the_same_name_is_not_touched) {
     docker->add_foreign("fleet-web-0", "{}");
     submit(unit_text("web"));
