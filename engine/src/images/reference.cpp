@@ -168,8 +168,12 @@ Reference require_reference(std::string_view text) {
 std::string Reference::familiar_name() const {
     if (domain != default_domain)
         return name();
+    // Only what means the same when it is read again: "library/a/b" is not "a/b", and "docker.io/a.b/c" is not on a.b.
     constexpr std::string_view library = "library/";
-    return path.starts_with(library) ? path.substr(library.size()) : path;
+    if (path.starts_with(library) && path.find('/', library.size()) == std::string::npos)
+        return path.substr(library.size());
+    const std::size_t slash = path.find('/');
+    return slash != std::string::npos && looks_like_domain(std::string_view(path).substr(0, slash)) ? name() : path;
 }
 
 std::string Reference::familiar() const {

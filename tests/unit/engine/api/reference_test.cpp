@@ -51,7 +51,9 @@ BOOST_AUTO_TEST_CASE(people_see_short_names) {
     BOOST_TEST(require_reference("docker.io/library/busybox:1").familiar() == "busybox:1");
     BOOST_TEST(require_reference("docker.io/user/x").familiar() == "user/x:latest");
     BOOST_TEST(require_reference("ghcr.io/user/x:2").familiar() == "ghcr.io/user/x:2");
-    BOOST_TEST(require_reference("docker.io/library/a/b:1").familiar() == "a/b:1");
+    BOOST_TEST(require_reference("docker.io/library/a/b:1").familiar() == "library/a/b:1");
+    BOOST_TEST(require_reference("docker.io/localhost/b:1").familiar() == "docker.io/localhost/b:1");
+    BOOST_TEST(require_reference("docker.io/a.b/c:1").familiar() == "docker.io/a.b/c:1");
 }
 
 BOOST_AUTO_TEST_CASE(a_familiar_name_means_the_same) {
