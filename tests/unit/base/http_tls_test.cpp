@@ -1,3 +1,6 @@
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include <boost/test/unit_test.hpp>
 
 #include "base/files.hpp"
@@ -39,10 +42,14 @@ private:
 
 /// A port that was free a moment ago.
 std::string free_address() {
-    const base::RunResult result = base::run({"python3", "-c",
-                                              "import socket; s = socket.socket(); s.bind(('127.0.0.1', 0)); "
-                                              "print(s.getsockname()[1])"});
-    return "127.0.0.1:" + result.output.substr(0, result.output.find('\n'));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    const base::UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    BOOST_REQUIRE(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), size) == 0);
+    BOOST_REQUIRE(::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0);
+    return fmt::format("127.0.0.1:{}", ntohs(address.sin_port));
 }
 
 } // namespace
