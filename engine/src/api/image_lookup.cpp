@@ -21,6 +21,13 @@ std::string familiar(const std::string& canonical) {
     return reference ? reference->familiar() : canonical;
 }
 
+std::vector<std::string> familiar_names(const std::vector<std::string>& names) {
+    std::vector<std::string> result;
+    for (const std::string& name : names)
+        result.push_back(familiar(name));
+    return result;
+}
+
 void publish_image_event(Context& context, const std::string& action, const std::string& id, const std::string& name) {
     Event event;
     event.type = "image";

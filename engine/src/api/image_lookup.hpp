@@ -10,6 +10,7 @@ namespace engine::api {
 ImageRecord require_image(const Context& context, const std::string& name);
 /// "docker.io/library/busybox:1" -> "busybox:1"
 std::string familiar(const std::string& canonical);
+std::vector<std::string> familiar_names(const std::vector<std::string>& names);
 /// Tells subscribers: "load", "tag", "untag", "delete", "pull".
 void publish_image_event(Context& context, const std::string& action, const std::string& id, const std::string& name);
 /// HTTP status of what the image store throws: full disk and broken hardware are ours, the rest the client's.

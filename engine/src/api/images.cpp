@@ -11,13 +11,6 @@
 namespace engine::api {
 namespace {
 
-std::vector<std::string> familiar_names(const std::vector<std::string>& names) {
-    std::vector<std::string> result;
-    for (const std::string& name : names)
-        result.push_back(familiar(name));
-    return result;
-}
-
 std::int64_t created_seconds(const ImageRecord& record) {
     const auto time = parse_rfc3339(record.created);
     return time ? unix_seconds(*time) : 0;

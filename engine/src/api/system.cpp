@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "api/directory_size.hpp"
+#include "api/image_lookup.hpp"
 #include "api/json_answer.hpp"
 #include "api/routes.hpp"
 #include "api/time_text.hpp"
@@ -170,8 +171,8 @@ void disk_usage(Call& call) {
         const auto time = parse_rfc3339(record.created);
         images.push_back(json::object{{"Id", record.info.id},
                                       {"ParentId", ""},
-                                      {"RepoTags", to_json(record.references)},
-                                      {"RepoDigests", to_json(record.digests)},
+                                      {"RepoTags", to_json(familiar_names(record.references))},
+                                      {"RepoDigests", to_json(familiar_names(record.digests))},
                                       {"Created", time ? unix_seconds(*time) : 0},
                                       {"Size", record.size},
                                       {"SharedSize", 0},
@@ -211,6 +212,19 @@ void disk_usage(Call& call) {
                            {"BuildCache", json::array()}});
 }
 
+/// There is no build cache, so there is nothing to prune: `docker system prune` asks.
+void prune_builds(Call& call) {
+    send_json(call, 200, json::object{{"CachesDeleted", nullptr}, {"SpaceReclaimed", 0}});
+}
+
+/// Says what is missing and what to do instead, where "page not found" would leave a user alone.
+void add_missing(Router& router, const char* method, const char* pattern, std::string message) {
+    router.add(method, pattern, [message = std::move(message)](Call& call) {
+        drain_body(call.request);
+        throw HttpError(501, message);
+    });
+}
+
 } // namespace
 
 void add_system_routes(Router& router) {
@@ -219,6 +233,17 @@ void add_system_routes(Router& router) {
     router.add("GET", "version", version);
     router.add("GET", "info", info);
     router.add("GET", "system/df", disk_usage);
+    router.add("POST", "build/prune", prune_builds);
+    add_missing(router, "POST", "build",
+                "building images is not supported: build elsewhere and bring the image with `docker load`");
+    add_missing(router, "POST", "commit", "making images of containers is not supported: see `docker export`");
+    add_missing(router, "GET", "images/get", "saving images is not supported yet");
+    add_missing(router, "GET", "images/{*}/get", "saving images is not supported yet");
+    add_missing(router, "POST", "images/{*}/push", "pushing images is not supported");
+    add_missing(router, "GET", "images/search", "searching registries is not supported");
+    add_missing(router, "POST", "auth", "logging in to registries is not supported: nothing is pulled yet");
+    add_missing(router, "POST", "swarm/init", "swarms are not supported: see fleetctl");
+    add_missing(router, "POST", "swarm/join", "swarms are not supported: see fleetctl");
 }
 
 } // namespace engine::api
