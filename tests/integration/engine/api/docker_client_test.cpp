@@ -10,6 +10,8 @@ using test::EnginedRig;
 
 namespace {
 
+namespace fs = std::filesystem;
+
 bool contains(const std::string& text, const std::string& part) {
     return text.find(part) != std::string::npos;
 }
@@ -271,6 +273,75 @@ BOOST_AUTO_TEST_CASE(the_root_socket_changes_them) {
     struct stat status {};
     BOOST_REQUIRE(::stat((directory / "engine.sock").c_str(), &status) == 0);
     BOOST_TEST((status.st_mode & 0777) == 0600U);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+namespace {
+
+/// A host that listens on TCP, and a client with a certificate.
+struct WithTls : EnginedRig {
+    WithTls() {
+        authority("ca");
+        sign("ca", "server");
+        sign("ca", "cert"); // the names the docker client looks for: ca.pem, cert.pem, key.pem
+        fs::rename(path("cert.key"), path("key.pem"));
+        host_config =
+            fmt::format("hostname: tls-test\nengine:\n  listen: \"{}\"\n  tls:\n    ca: {}\n    certificate: {}\n"
+                        "    key: {}\n",
+                        address, path("ca.pem"), path("server.pem"), path("server.key"));
+        start();
+    }
+    std::string path(const std::string& name) const { return directory / name; }
+    void authority(const std::string& name) const {
+        base::run_checked({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+                           "-nodes", "-keyout", path(name + ".key"), "-out", path(name + ".pem"), "-days", "2", "-subj",
+                           "/CN=" + name});
+    }
+    void sign(const std::string& by, const std::string& name) const {
+        base::write_durable(path("extensions"), "subjectAltName=DNS:localhost,IP:127.0.0.1\n");
+        base::run_checked({"openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                           "-keyout", path(name + ".key"), "-out", path("request"), "-subj", "/CN=" + name});
+        base::run_checked({"openssl", "x509", "-req", "-in", path("request"), "-CA", path(by + ".pem"), "-CAkey",
+                           path(by + ".key"), "-CAcreateserial", "-out", path(name + ".pem"), "-days", "2", "-extfile",
+                           path("extensions")});
+    }
+    /// The client as from another machine, with the certificates of a directory.
+    base::RunResult remote(const std::string& certificates, std::vector<std::string> arguments,
+                           const std::string& input = {}) const {
+        arguments.insert(arguments.begin(),
+                         {"-H", "tcp://" + address, "--tlsverify", "--tlscacert", path("ca.pem"), "--tlscert",
+                          certificates + "/cert.pem", "--tlskey", certificates + "/key.pem"});
+        return docker(std::move(arguments), input);
+    }
+    const std::string address = "127.0.0.1:" + std::to_string(20000 + ::getpid() % 20000);
+};
+
+} // namespace
+
+BOOST_FIXTURE_TEST_SUITE(mutual_tls, WithTls, *boost::unit_test::precondition(has_docker))
+
+BOOST_AUTO_TEST_CASE(a_client_of_the_authority_does_everything) {
+    const base::RunResult loaded = remote(directory.path(), {"load"}, base::read_file(busybox_archive()));
+    BOOST_TEST(loaded.status.success(), loaded.errors);
+    const base::RunResult ran = remote(
+        directory.path(),
+        {"run", "--rm", "-i", "--network", "none", "busybox", "sh", "-c", "cat; echo err >&2; exit 6"}, "typed\n");
+    BOOST_TEST(ran.output == "typed\n");
+    BOOST_TEST(ran.errors == "err\n");
+    BOOST_TEST(ran.status.code == 6);
+}
+
+BOOST_AUTO_TEST_CASE(nobody_else_gets_in) {
+    base::make_directories(path("foreign"));
+    authority("foreign-ca");
+    sign("foreign-ca", "mallory");
+    fs::rename(path("mallory.pem"), path("foreign/cert.pem"));
+    fs::rename(path("mallory.key"), path("foreign/key.pem"));
+    BOOST_TEST(!remote(path("foreign"), {"version"}).status.success());
+    BOOST_TEST(!docker({"-H", "tcp://" + address, "version"}).status.success());
+    BOOST_TEST(!docker({"-H", "tcp://" + address, "--tls", "version"}).status.success());
+    BOOST_TEST(remote(directory.path(), {"version"}).status.success());
 }
 
 BOOST_AUTO_TEST_SUITE_END()

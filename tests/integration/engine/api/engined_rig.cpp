@@ -138,7 +138,7 @@ base::RunResult EnginedRig::docker(std::vector<std::string> arguments, const std
     arguments.insert(arguments.begin(), "docker");
     base::RunOptions options;
     options.spawn.environment = {"DOCKER_HOST=unix://" + (directory / "docker.sock"),
-                                 "DOCKER_CONFIG=" + directory.path(), "PATH=" + std::string(::getenv("PATH"))};
+                                 "DOCKER_CONFIG=" + (directory / "docker"), "PATH=" + std::string(::getenv("PATH"))};
     options.spawn.inherit_environment = false;
     options.input = input;
     options.timeout = std::chrono::seconds(60);
