@@ -49,7 +49,7 @@ struct ImageState {
 
 /// What went wrong with a replica last time.
 struct Failure {
-    Revision revision = 0; ///< of the unit then: one that was edited, or started again, is tried at once
+    Revision revision = 0; ///< the action's: a unit that was edited, or started again, or is to go, is tried at once
     std::string error;
     unsigned attempts = 0;
     TimePoint retry_at{};
@@ -74,6 +74,7 @@ struct Action {
     unsigned replica = 0;
     std::string container; ///< id; of start, stop and remove
     std::string image;     ///< of pull
+    Revision revision = 0; ///< of the unit; 0: it is not wanted here
     bool operator==(const Action&) const = default;
 };
 const char* to_string(Action::Kind kind) noexcept;

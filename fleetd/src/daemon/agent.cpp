@@ -199,11 +199,8 @@ void Agent::remember(const HostSnapshot& host, const Action& action, const std::
     Failure& failure = failures_[slot];
     if (failure.error != error)
         base::log_warning("unit={} replica={}: {}", action.unit, action.replica, error);
-    if (const auto unit = host.fleet.units.find(action.unit); unit != host.fleet.units.end()) {
-        if (failure.revision != unit->second.revision())
-            failure = {};
-        failure.revision = unit->second.revision();
-    }
+    if (failure.revision != action.revision)
+        failure = {.revision = action.revision};
     failure.error = error;
     ++failure.attempts;
     failure.retry_at = host.now + retry_delay(failure.attempts);

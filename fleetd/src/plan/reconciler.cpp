@@ -61,7 +61,7 @@ private:
             if (failure->retry_at > host_.now)
                 return;
         }
-        plan_.actions.push_back({kind, report_.unit, report_.replica, container, {}});
+        plan_.actions.push_back({kind, report_.unit, report_.replica, container, {}, revision()});
     }
 
     /// The last failure, when it was about what is wanted now.
@@ -69,8 +69,10 @@ private:
         const auto it = host_.failures.find({report_.unit, report_.replica});
         if (it == host_.failures.end())
             return nullptr;
-        return unit_ == nullptr || it->second.revision == unit_->revision() ? &it->second : nullptr;
+        return it->second.revision == revision() ? &it->second : nullptr;
     }
+
+    Revision revision() const { return unit_ == nullptr ? 0 : unit_->revision(); }
 
     void describe(const ObservedContainer& container) {
         report_.container = container.id;
@@ -110,7 +112,7 @@ private:
         report_.state = state.error.empty() || state.pulling ? "pulling" : "waiting";
         report_.detail = fmt::format("for image {}", image);
         report_.error = state.error;
-        const Action pull{Action::Kind::pull, report_.unit, report_.replica, {}, image};
+        const Action pull{Action::Kind::pull, report_.unit, report_.replica, {}, image, revision()};
         const bool asked = std::any_of(plan_.actions.begin(), plan_.actions.end(), [&](const Action& action) {
             return action.kind == Action::Kind::pull && action.image == image;
         });
