@@ -208,14 +208,15 @@ void run_runtime_hooks(const std::vector<Hook>& hooks, const char* name, const C
 }
 
 std::string timestamp() {
-    timespec now{};
-    clock_gettime(CLOCK_REALTIME, &now);
-    tm parts{};
-    gmtime_r(&now.tv_sec, &parts);
-    char text[64];
-    const std::size_t length = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
-    std::snprintf(text + length, sizeof text - length, ".%09ldZ", now.tv_nsec);
-    return text;
+    // By the calendar of <chrono>: glibc's gmtime reads the host's time zone file.
+    using namespace std::chrono;
+    const auto now = floor<nanoseconds>(system_clock::now());
+    const auto day = floor<days>(now);
+    const year_month_day date(day);
+    const hh_mm_ss time(now - day);
+    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:09}Z", int{date.year()}, unsigned{date.month()},
+                       unsigned{date.day()}, time.hours().count(), time.minutes().count(), time.seconds().count(),
+                       time.subseconds().count());
 }
 
 } // namespace engine::runtime
