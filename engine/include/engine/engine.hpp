@@ -173,6 +173,8 @@ struct EngineOptions {
     std::string images_directory = "/usr/lib/atoll/images";
     /// Below the cgroup2 mount; "/atoll.system" and "/atoll.user" are put behind it. "none": no cgroups (tests).
     std::string cgroup_parent;
+    /// What the host's configuration tells its services: environment variables by service name.
+    std::map<std::string, std::map<std::string, std::string>> service_environment;
 };
 
 class Engine {

@@ -8,6 +8,7 @@
 #include "base/error.hpp"
 #include "base/files.hpp"
 #include "base/log.hpp"
+#include "base/process.hpp"
 
 namespace engine {
 
@@ -27,6 +28,15 @@ std::string sysctl_path(const std::string& name) {
     if (path.empty() || ("/" + path + "/").find("/../") != std::string::npos)
         throw base::Error("sysctl " + name + ": is no sysctl's name");
     return "/proc/sys/" + path;
+}
+
+/// Nothing is loaded on demand (init clears kernel.modprobe): what host.yaml names is loaded before any service starts.
+void load_module(const std::string& name) {
+    if (name.empty() || name.front() == '-' || name.find('/') != std::string::npos)
+        throw base::Error("module " + name + ": is no module's name");
+    base::RunOptions options;
+    options.timeout = std::chrono::seconds(30);
+    base::run_checked({"/usr/sbin/modprobe", name}, options);
 }
 
 } // namespace
@@ -66,6 +76,28 @@ void apply_host_config(const base::HostConfig& config) {
             base::log_error("sysctl {}={}: {}", name, value, base::error_chain(error));
         }
     }
+    for (const std::string& name : config.modules) {
+        try {
+            load_module(name);
+        } catch (const std::exception& error) {
+            base::log_error("module {}: {}", name, base::error_chain(error));
+        }
+    }
+}
+
+std::map<std::string, std::map<std::string, std::string>> service_environment(const base::HostConfig& config) {
+    std::map<std::string, std::string> network;
+    if (!config.network.interface.empty())
+        network["ATOLL_NETWORK_INTERFACE"] = config.network.interface;
+    if (!config.network.dhcp) {
+        network["ATOLL_NETWORK_ADDRESS"] = config.network.address;
+        network["ATOLL_NETWORK_GATEWAY"] = config.network.gateway;
+        std::string servers;
+        for (const std::string& server : config.network.dns)
+            servers += (servers.empty() ? "" : " ") + server;
+        network["ATOLL_NETWORK_DNS"] = servers;
+    }
+    return {{"network", std::move(network)}};
 }
 
 } // namespace engine

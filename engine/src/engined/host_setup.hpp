@@ -1,5 +1,7 @@
-// What engined does to the host before anything runs: the first boot's configuration, the host's name, sysctls.
+// What engined does to the host before anything runs: the first boot's configuration, the host's name, sysctls,
+// modules, and what its services are told.
 #pragma once
+#include <map>
 #include <string>
 
 #include "base/host_config.hpp"
@@ -11,7 +13,10 @@ namespace engine {
 /// base::Error; nothing is copied from a drive whose host.yaml is wrong.
 bool copy_config_drive(const std::string& drive, const std::string& target);
 
-/// The name and the sysctls. A setting the kernel refuses is logged: the rest of the host shall start.
+/// The name, the sysctls and the modules. A setting the kernel refuses is logged: the rest of the host shall start.
 void apply_host_config(const base::HostConfig& config);
+
+/// The environment of the services that host.yaml configures: EngineOptions::service_environment.
+std::map<std::string, std::map<std::string, std::string>> service_environment(const base::HostConfig& config);
 
 } // namespace engine

@@ -137,7 +137,9 @@ int run(const Options& options) {
     engine::NetworksConfig network_config;
     network_config.state_directory = options.engine.run_directory + "/network";
     engine::Networks networks(network_config);
-    engine::Engine engine(options.engine, images, networks);
+    engine::EngineOptions engine_options = options.engine;
+    engine_options.service_environment = engine::service_environment(host);
+    engine::Engine engine(engine_options, images, networks);
     engine::ApiOptions api_options;
     api_options.docker_socket = options.docker_socket;
     api_options.root_socket = options.engine_socket;
