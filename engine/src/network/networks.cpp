@@ -230,7 +230,8 @@ void Networks::State::connect(const NetworkDefinition& network, const NetworkEnd
 
 void Networks::State::run_nft(const std::string& document) {
     std::vector<std::string> command = config.nft_command;
-    command.insert(command.end(), {"-j", "-f", "-"});
+    // Not "-": nft opens /dev/stdin for it, which a bare devtmpfs does not have.
+    command.insert(command.end(), {"-j", "-f", "/proc/self/fd/0"});
     base::RunOptions options;
     options.input = document;
     options.timeout = std::chrono::seconds(30);

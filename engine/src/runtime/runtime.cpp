@@ -274,8 +274,10 @@ void Runtime::update(const std::string& id, const std::string& resources_file) {
     const ContainerState state = store_.load(id);
     if (store_.status(state) == Status::stopped)
         throw base::Error("container \"" + id + "\" is stopped");
-    const std::string path = resources_file == "-" ? "/dev/stdin" : resources_file;
-    Cgroup::open(state.cgroup).update(parse_resources(base::read_file(path), resources_file));
+    constexpr std::size_t limit = 1024 * 1024;
+    const std::string text = resources_file == "-" ? base::read_fd(STDIN_FILENO, limit, "standard input")
+                                                   : base::read_file(resources_file, limit);
+    Cgroup::open(state.cgroup).update(parse_resources(text, resources_file));
 }
 
 std::vector<pid_t> Runtime::processes(const std::string& id) {
