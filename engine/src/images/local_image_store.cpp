@@ -34,6 +34,18 @@ struct ReadyLayer {
     std::uint64_t size = 0;
 };
 
+/// Layers that have left their place; their files are still below incoming/.
+struct RemovedLayers {
+    std::vector<std::string> chain_ids;
+    std::vector<std::string> directories;
+
+    /// Thousands of files: this takes time, and needs no lock.
+    void erase_files() const {
+        for (const std::string& directory : directories)
+            base::remove_tree(directory);
+    }
+};
+
 } // namespace
 
 struct LocalImageStore::Impl {
@@ -44,6 +56,7 @@ struct LocalImageStore::Impl {
     std::map<std::string, ImageRecord> images;   // by id; references empty: `index` has them
     std::map<std::string, std::uint64_t> layers; // size by chain id
     std::map<std::string, unsigned> pinned;      // chain ids that an installation counts on
+    std::uint64_t removal_count = 0;
     ImageIndex index;
 
     std::string incoming() const { return directory + "/incoming"; }
@@ -58,7 +71,7 @@ struct LocalImageStore::Impl {
     const ImageRecord* lookup(const std::string& reference) const;
     ImageRecord with_names(const ImageRecord& record) const;
     void change_index(ImageIndex changed);
-    std::vector<std::string> remove_unused_layers();
+    RemovedLayers take_unused_layers();
     ReadyLayer extract(const LayerOpener& open_blob, const std::string& diff_id, const std::string& parent,
                        const std::string& path);
     void commit(const ImageRecord& record, const std::map<std::string, ReadyLayer>& ready,
@@ -77,7 +90,7 @@ void LocalImageStore::Impl::open() {
     index = ImageIndex::load(index_path());
     // A crash between renaming a layer and writing its image leaves a layer without an image.
     if (whole)
-        remove_unused_layers();
+        take_unused_layers().erase_files();
 }
 
 void LocalImageStore::Impl::load_layers() {
@@ -168,21 +181,21 @@ void LocalImageStore::Impl::change_index(ImageIndex changed) {
 }
 
 /// Called with the mutex held, or before there are other threads.
-std::vector<std::string> LocalImageStore::Impl::remove_unused_layers() {
+RemovedLayers LocalImageStore::Impl::take_unused_layers() {
     std::set<std::string> used;
     for (const auto& [id, record] : images)
         used.insert(record.chain_ids.begin(), record.chain_ids.end());
-    std::vector<std::string> removed;
+    RemovedLayers removed;
     for (auto layer = layers.begin(); layer != layers.end();) {
         if (used.contains(layer->first) || pinned.contains(layer->first)) {
             ++layer;
             continue;
         }
         // Out of sight at once: a crash in the middle of the removal leaves no half layer under its name.
-        const std::string grave = fmt::format("{}/removed.{}", incoming(), digest_hex(layer->first));
+        std::string grave = fmt::format("{}/removed.{}", incoming(), ++removal_count);
         base::check(::rename(layer_path(layer->first).c_str(), grave.c_str()), "rename " + layer_path(layer->first));
-        base::remove_tree(grave);
-        removed.push_back(layer->first);
+        removed.chain_ids.push_back(layer->first);
+        removed.directories.push_back(std::move(grave));
         layer = layers.erase(layer);
     }
     return removed;
@@ -282,7 +295,7 @@ bool LocalImageStore::untag(const std::string& canonical_name) {
 }
 
 std::vector<std::string> LocalImageStore::remove(const std::string& id) {
-    const std::lock_guard lock(impl_->mutex);
+    std::unique_lock lock(impl_->mutex);
     const auto image = impl_->images.find(id);
     if (image == impl_->images.end())
         throw base::Error(ENOENT, "image " + id);
@@ -292,7 +305,10 @@ std::vector<std::string> LocalImageStore::remove(const std::string& id) {
     base::check(::unlink(impl_->image_path(id).c_str()), "remove " + impl_->image_path(id));
     base::sync_directory(impl_->directory + "/images");
     impl_->images.erase(image);
-    return impl_->remove_unused_layers();
+    RemovedLayers removed = impl_->take_unused_layers();
+    lock.unlock();
+    removed.erase_files();
+    return std::move(removed.chain_ids);
 }
 
 LoadedImage LocalImageStore::install(const std::string& configuration, const std::vector<LayerOpener>& layers,
