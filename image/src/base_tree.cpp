@@ -106,7 +106,7 @@ std::string prepare_base_tree(const BaseSpec& spec, const Lock& lock, const Pack
             throw base::Error(spec.lock_path + ": package " + name +
                               " is not locked; renew the lock with `mkimage lock`");
     }
-    const std::string target = cache.base_trees() + "/" + key_of(spec, lock, os_layout);
+    std::string target = cache.base_trees() + "/" + key_of(spec, lock, os_layout);
     if (fs::exists(target)) {
         fs::last_write_time(target, fs::file_time_type::clock::now());
         return target;

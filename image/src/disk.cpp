@@ -3,8 +3,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <filesystem>
-
 #include "base/error.hpp"
 #include "base/files.hpp"
 #include "base/process.hpp"
@@ -14,8 +12,6 @@
 
 namespace image {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr std::uint64_t mebibyte = 1ULL << 20;
 constexpr std::uint64_t alignment = mebibyte / sector_size;

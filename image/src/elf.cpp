@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <set>
 
+#include <fmt/format.h>
+
 #include "base/error.hpp"
 #include "base/files.hpp"
 
@@ -14,6 +16,8 @@ namespace image {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr fmt::string_view missing_text = "{} needs {}, which is not in the tree";
 
 /// Bounds-checked reads of structures out of the file's bytes.
 class ElfBytes {
@@ -109,12 +113,12 @@ std::string expand_origin(std::string path, const std::string& directory) {
 void check_file(int root, const fs::path& path, const std::string& name, std::vector<std::string>& missing) {
     // The dynamic linker's built-in directories on Debian amd64.
     static const std::vector<std::string> standard{"/usr/lib/x86_64-linux-gnu", "/usr/lib"};
-    const std::string bytes = base::read_file(path.string(), 512 * 1024 * 1024);
+    const std::string bytes = base::read_file(path.string(), 512UL * 1024 * 1024);
     const std::optional<ElfFile> file = parse_elf(bytes, name);
     if (!file)
         return;
     if (!file->interpreter.empty() && !exists_in(root, file->interpreter))
-        missing.push_back(name + " needs " + file->interpreter + ", which is not in the tree");
+        missing.push_back(fmt::format(missing_text, name, file->interpreter));
     std::vector<std::string> directories;
     for (const std::string& run_path : file->run_paths)
         directories.push_back(expand_origin(run_path, fs::path(name).parent_path().string()));
@@ -122,9 +126,9 @@ void check_file(int root, const fs::path& path, const std::string& name, std::ve
     for (const std::string& library : file->needed) {
         bool found = false;
         for (const std::string& directory : directories)
-            found = found || exists_in(root, directory + "/" + library);
+            found = found || exists_in(root, fmt::format("{}/{}", directory, library));
         if (!found)
-            missing.push_back(name + " needs " + library + ", which is not in the tree");
+            missing.push_back(fmt::format(missing_text, name, library));
     }
 }
 

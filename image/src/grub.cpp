@@ -15,7 +15,7 @@ namespace {
 
 constexpr const char* modules_directory = "/usr/lib/grub";
 constexpr const char* prefix = "(,gpt3)/grub";
-constexpr std::size_t max_image = 16 * 1024 * 1024;
+constexpr std::size_t max_image = 16UL * 1024 * 1024;
 
 // Everything but `linux` is in the image: on BIOS each file read costs. `linux` must come later, because a command wins
 // over a function, and the boot entries are read by a function of this name.

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include <fmt/format.h>
+
 #include "base/error.hpp"
 #include "base/files.hpp"
 #include "image/archive.hpp"
@@ -11,7 +13,7 @@
 namespace image {
 namespace {
 
-constexpr std::size_t max_file = 256 * 1024 * 1024;
+constexpr std::size_t max_file = 256UL * 1024 * 1024;
 constexpr int compression_level = 19; // GRUB on BIOS reads slowly, the kernel unpacks zstd quickly
 
 void add_parents(CpioWriter& cpio, const std::string& path, std::set<std::string>& made) {
@@ -31,9 +33,10 @@ std::string make_initramfs(const BaseSpec& spec, const Tree& tree, const std::st
     const ModuleDependencies dependencies = module_dependencies(tree, kernel_version);
     std::string list = "# in load order\n";
     for (const std::string& path : dependencies.load_order(spec.initramfs_modules)) {
-        add_parents(cpio, modules + path, made);
-        cpio.add_file(modules + path, base::read_file(tree.host_path("usr/" + modules + path), max_file));
-        list += "/" + modules + path + "\n";
+        const std::string file = fmt::format("{}{}", modules, path);
+        add_parents(cpio, file, made);
+        cpio.add_file(file, base::read_file(tree.host_path(fmt::format("usr/{}", file)), max_file));
+        list += fmt::format("/{}\n", file);
     }
     cpio.add_file("modules.list", list);
     return compress_zstd(cpio.finish(), compression_level);

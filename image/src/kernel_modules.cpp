@@ -4,6 +4,8 @@
 #include <filesystem>
 #include <set>
 
+#include <fmt/format.h>
+
 #include "base/error.hpp"
 #include "base/files.hpp"
 #include "base/process.hpp"
@@ -104,7 +106,7 @@ std::string kernel_version(const Tree& tree) {
 }
 
 std::string prepare_kernel(const BaseSpec& spec, const Tree& tree) {
-    const std::string version = kernel_version(tree);
+    std::string version = kernel_version(tree);
     const std::string modules = "usr/lib/modules/" + version;
     fs::rename(tree.host_path("boot/vmlinuz-" + version), tree.host_path(modules + "/vmlinuz"));
     tree.remove("boot");
@@ -123,14 +125,14 @@ std::string prepare_kernel(const BaseSpec& spec, const Tree& tree) {
     const std::set<std::string> kept(order.begin(), order.end());
     for (const std::string& path : all.paths()) {
         if (!kept.contains(path))
-            fs::remove(tree.host_path(modules + "/" + path));
+            fs::remove(tree.host_path(fmt::format("{}/{}", modules, path)));
     }
     tree.prune_empty_directories(modules);
     run_depmod(tree, version);
     for (const char* name :
          {"modules.alias.bin", "modules.builtin.alias.bin", "modules.builtin.bin", "modules.dep.bin", "modules.symbols",
           "modules.symbols.bin", "modules.devname", "modules.order", "modules.builtin.modinfo"})
-        tree.remove(modules + "/" + name);
+        tree.remove(fmt::format("{}/{}", modules, name));
     return version;
 }
 

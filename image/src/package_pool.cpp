@@ -25,9 +25,7 @@ std::string last_line(std::string text) {
     return text.empty() ? "no message" : text;
 }
 
-} // namespace
-
-void PackagePool::verify(const LockedPackage& package, const std::string& path) const {
+void verify(const LockedPackage& package, const std::string& path) {
     const std::string content = base::read_file(path, max_package);
     if (content.size() != package.size)
         throw base::Error("package " + path + ": " + std::to_string(content.size()) + " bytes, but " +
@@ -36,6 +34,8 @@ void PackagePool::verify(const LockedPackage& package, const std::string& path) 
         throw base::Error("package " + path + ": digest " + digest + ", but " + package.sha256 +
                           " is locked; remove the file to download it again");
 }
+
+} // namespace
 
 bool PackagePool::has(const LockedPackage& package) const {
     if (!std::filesystem::exists(path_of(package)))

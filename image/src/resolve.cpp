@@ -122,7 +122,7 @@ std::vector<PackageRecord> ask_apt(const std::vector<std::string>& names) {
     argv.insert(argv.end(), names.begin(), names.end());
     base::RunOptions options;
     options.spawn.environment = {"LC_ALL=C.UTF-8"};
-    options.output_limit = 64 * 1024 * 1024;
+    options.output_limit = 64UL * 1024 * 1024;
     // Exit code 100 when one of the names is unknown; the resolution says which.
     return parse_packages(base::run(argv, options).output, "apt-cache");
 }

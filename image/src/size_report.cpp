@@ -41,6 +41,7 @@ std::string size_report(const std::string& tree, bool compressed) {
         groups[group_of(file)] += file.size;
     }
     std::vector<std::pair<std::uint64_t, std::string>> sorted;
+    sorted.reserve(groups.size());
     for (const auto& [name, size] : groups)
         sorted.emplace_back(size, name);
     std::sort(sorted.rbegin(), sorted.rend());

@@ -30,16 +30,16 @@ public:
 private:
     std::string beside(const std::string& path) const { return (directory_ / path).lexically_normal().string(); }
     std::string existing(base::ConfigMap& map, const std::string& key, const std::string& value) const;
-    std::string clean(const base::ConfigMap& map, const std::string& path) const;
+    static std::string clean(const base::ConfigMap& map, const std::string& path);
     void read_base(base::ConfigMap& map, BaseSpec& base);
-    void read_kernel(base::ConfigMap kernel, BaseSpec& base);
-    void read_stubs(base::ConfigMap& map, BaseSpec& base);
+    static void read_kernel(base::ConfigMap kernel, BaseSpec& base);
+    static void read_stubs(base::ConfigMap& map, BaseSpec& base);
     void read_files(base::ConfigMap& map, std::vector<FileRule>& files);
     FileRule read_file_rule(base::ConfigMap& map);
     void read_links(base::ConfigMap& map, std::vector<LinkRule>& links);
     void read_container(base::ConfigMap& map, ContainerSpec& spec);
     void read_disk(base::ConfigMap disk, DiskSpec& spec);
-    void read_identity(base::ConfigMap& root, ImageSpec& spec);
+    static void read_identity(base::ConfigMap& root, ImageSpec& spec);
     static void read_timestamp(base::ConfigMap& map, std::optional<std::int64_t>& timestamp);
 
     base::ConfigDocument document_;
@@ -47,13 +47,13 @@ private:
 };
 
 std::string SpecReader::existing(base::ConfigMap& map, const std::string& key, const std::string& value) const {
-    const std::string path = beside(value);
+    std::string path = beside(value);
     if (std::error_code error; !fs::exists(path, error))
         map.problem(key + ": no such file: " + path);
     return path;
 }
 
-std::string SpecReader::clean(const base::ConfigMap& map, const std::string& path) const {
+std::string SpecReader::clean(const base::ConfigMap& map, const std::string& path) {
     try {
         std::string result = clean_path(path);
         if (result.empty())

@@ -29,6 +29,7 @@ void configure_repository(OstreeRepo* repo) {
 void deploy(OstreeSysroot* sysroot, const SysrootRequest& request) {
     std::vector<char*> arguments;
     std::vector<std::string> copies = request.kernel_arguments;
+    arguments.reserve(copies.size() + 1);
     for (std::string& argument : copies)
         arguments.push_back(argument.data());
     arguments.push_back(nullptr);

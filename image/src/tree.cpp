@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <filesystem>
 
+#include <fmt/format.h>
+
 #include "base/error.hpp"
 #include "base/files.hpp"
 #include "image/archive.hpp"
@@ -98,9 +100,10 @@ void Tree::remove(const std::string& path) const {
 
 void Tree::prune_empty_directories(const std::string& path) const {
     std::vector<fs::directory_entry> entries = sorted_entries(host_path(path));
-    for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
-        if (entry->is_directory() && !entry->is_symlink() && fs::is_empty(entry->path()))
-            fs::remove(entry->path());
+    std::reverse(entries.begin(), entries.end()); // children first
+    for (const fs::directory_entry& entry : entries) {
+        if (entry.is_directory() && !entry.is_symlink() && fs::is_empty(entry.path()))
+            fs::remove(entry.path());
     }
 }
 
@@ -116,7 +119,7 @@ void Tree::apply(const std::vector<FileRule>& files, const std::vector<LinkRule>
     for (const LinkRule& rule : links) {
         const std::string directory = os_layout ? os_tree_path(rule.directory) : rule.directory;
         for (const std::string& name : rule.names)
-            symlink(directory + "/" + name, rule.target);
+            symlink(fmt::format("{}/{}", directory, name), rule.target);
     }
     for (const FileRule& rule : files) {
         const std::string target = os_layout ? os_tree_path(rule.target) : rule.target;

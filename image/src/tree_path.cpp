@@ -2,7 +2,10 @@
 
 #include <fnmatch.h>
 
+#include <algorithm>
 #include <array>
+
+#include <fmt/format.h>
 
 #include "base/error.hpp"
 
@@ -18,7 +21,7 @@ std::string clean_path(std::string_view path) {
         if (part.empty() || part == ".")
             continue;
         if (part == "..")
-            throw base::Error("path \"" + std::string(path) + "\": \"..\" is not allowed");
+            throw base::Error(fmt::format(R"(path "{}": ".." is not allowed)", path));
         if (!result.empty())
             result += '/';
         result += part;
@@ -36,17 +39,15 @@ std::string os_tree_path(const std::string& clean) {
     return clean;
 }
 
-PathRules::PathRules(std::vector<std::string> patterns) {
+PathRules::PathRules(const std::vector<std::string>& patterns) {
     for (const std::string& pattern : patterns)
         patterns_.push_back(clean_path(pattern));
 }
 
 bool PathRules::matches(const std::string& path) const {
-    for (const std::string& pattern : patterns_) {
-        if (::fnmatch(pattern.c_str(), path.c_str(), FNM_PATHNAME | FNM_LEADING_DIR) == 0)
-            return true;
-    }
-    return false;
+    return std::ranges::any_of(patterns_, [&](const std::string& pattern) {
+        return ::fnmatch(pattern.c_str(), path.c_str(), FNM_PATHNAME | FNM_LEADING_DIR) == 0;
+    });
 }
 
 } // namespace image

@@ -44,7 +44,6 @@ public:
     std::string path_of(const LockedPackage& package) const { return directory_ + "/" + package.pool_name(); }
 
 private:
-    void verify(const LockedPackage& package, const std::string& path) const;
     std::string directory_;
 };
 

@@ -18,7 +18,7 @@ std::string os_tree_path(const std::string& clean);
 class PathRules {
 public:
     PathRules() = default;
-    explicit PathRules(std::vector<std::string> patterns);
+    explicit PathRules(const std::vector<std::string>& patterns);
     bool matches(const std::string& path) const;
 
 private:
