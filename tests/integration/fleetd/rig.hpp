@@ -31,7 +31,9 @@ public:
 
     /// A GET of the engine's API: the body, or "" for any status but 200.
     static std::string engine(const std::string& path);
-    static bool has_container(const std::string& name) { return !engine(fmt::format("/containers/{}/json", name)).empty(); }
+    static bool has_container(const std::string& name) {
+        return !engine(fmt::format("/containers/{}/json", name)).empty();
+    }
     static std::string container_id(const std::string& name);
     void load_image(const std::string& reference) const;
     /// What a GET of http://127.0.0.1:PORT/ gives; "" when nobody answers.
