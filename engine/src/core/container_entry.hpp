@@ -46,6 +46,8 @@ struct ContainerEntry {
     std::string cgroup; ///< directory, while running
 
     Loop::TimerId health_timer = 0;
+    TimePoint health_since;              ///< its start, or when engined found it again
+    unsigned start_checks = 0;           ///< since the last start, for the pause between them
     std::uint64_t health_generation = 0; ///< a check that began before the last start or end is not counted
 
     bool is_system() const noexcept { return !config->system_service.empty(); }

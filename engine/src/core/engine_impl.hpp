@@ -1,5 +1,6 @@
 // The engine's inside. Its functions are in files by topic: engine.cpp (calls, registry), lifecycle.cpp (start, end,
-// stop), launch.cpp (what a start sets up), recovery.cpp (after a restart), execs.cpp, health.cpp, services.cpp.
+// stop), launch.cpp (what a start sets up), recovery.cpp (after a restart), execs.cpp, health.cpp, services.cpp,
+// carried_images.cpp.
 #pragma once
 #include <atomic>
 #include <map>
@@ -37,6 +38,7 @@ struct ServiceEntry {
     unsigned failures = 0; ///< to create or start it, in a row
     std::chrono::steady_clock::time_point next_try{};
     std::chrono::steady_clock::time_point waiting_since{};
+    bool starting = false; ///< a task is at it
     bool started = false;
 };
 
@@ -114,9 +116,12 @@ struct Engine::Impl {
     // services.cpp
     void load_services();
     void run_services(); ///< in a task, until every service was started once
+    void remove_former_services();
+    void start_service(const std::string& name); ///< in a task
     bool service_is_up(const ServiceEntry& service) const;
     bool may_start(const ServiceEntry& service) const; ///< services_mutex held
     std::string ensure_service_container(const ServiceConfig& config);
+    void load_carried_images(const std::string& wanted); // carried_images.cpp
     ContainerConfig service_container(const ServiceConfig& config);
     ServiceStatus status_of(const ServiceEntry& service) const;
     std::vector<ServiceStatus> service_statuses() const;
@@ -141,6 +146,7 @@ struct Engine::Impl {
     mutable std::mutex execs_mutex;
     std::map<std::string, ExecPointer> execs;
 
+    std::mutex carried_images_mutex; ///< held while they are looked at and loaded, with no other
     mutable std::mutex services_mutex;
     std::condition_variable services_changed;
     std::vector<ServiceEntry> services; ///< in the order they start

@@ -1,7 +1,7 @@
 // Health checks: a command run in the container at an interval.
 //
 //   starting --passes--> healthy --`retries` failures in a row--> unhealthy --passes--> healthy
-// Failures within `start_period` do not count.
+// Failures within `start_period`, and within the first interval, do not count.
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -19,8 +19,17 @@ namespace {
 constexpr std::size_t kept_output = 4096;
 constexpr std::size_t kept_results = 5;
 
-/// While a container starts it is looked at more often, so that it is not "starting" for a whole interval.
-constexpr std::chrono::milliseconds starting_interval{1000};
+/// A container that has just started is looked at soon and then less and less often, so that what waits for it does not
+/// wait for a whole interval. Failures of that time do not count; see `in_start_window`.
+constexpr std::chrono::milliseconds first_pause{200};
+
+/// The time in which a container that is not healthy yet is not called unhealthy.
+bool in_start_window(const ContainerEntry& container, TimePoint when) {
+    const HealthConfig& health = container.config->health;
+    return container.state.health == Health::starting &&
+           when - container.health_since < std::max(health.start_period, health.interval);
+}
+
 } // namespace
 
 void Engine::Impl::start_health(const ContainerPointer& container) {
@@ -31,6 +40,8 @@ void Engine::Impl::start_health(const ContainerPointer& container) {
         const bool wanted = health.kind != HealthConfig::Kind::none && !health.command.empty();
         generation = ++container->health_generation;
         container->state.failing_streak = 0;
+        container->start_checks = 0;
+        container->health_since = std::chrono::system_clock::now();
         container->state.health_log.clear();
         container->state.health = wanted ? Health::starting : Health::none;
         if (!wanted || !container->state.running())
@@ -52,8 +63,8 @@ void Engine::Impl::schedule_health(const ContainerPointer& container, std::uint6
     if (container->health_generation != generation || stopping)
         return;
     auto pause = container->config->health.interval;
-    if (container->state.health == Health::starting)
-        pause = std::min(pause, starting_interval);
+    if (in_start_window(*container, std::chrono::system_clock::now()))
+        pause = std::min(pause, first_pause * (1U << std::min(container->start_checks++, 5U)));
     container->health_timer = loop.after(pause, [this, container, generation] {
         tasks.start([this, container, generation] { check_health(container, generation); });
     });
@@ -160,8 +171,7 @@ void Engine::Impl::check_health(const ContainerPointer& container, std::uint64_t
         if (result.exit_code == 0) {
             state.failing_streak = 0;
             state.health = Health::healthy;
-        } else if (!(before == Health::starting && state.started &&
-                     result.start - *state.started < health.start_period)) {
+        } else if (!in_start_window(*container, result.start)) {
             if (++state.failing_streak >= health.retries)
                 state.health = Health::unhealthy;
         }

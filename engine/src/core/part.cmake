@@ -7,7 +7,7 @@ target_compile_definitions(engine_monitor PRIVATE ATOLL_VERSION="${PROJECT_VERSI
 atoll_program(engine-monitor SOURCES src/monitor/main.cpp LINK engine_monitor STATIC)
 
 atoll_library(engine_core
-  SOURCES src/core/cgroups.cpp src/core/config_json.cpp src/core/container_files.cpp src/core/container_words.cpp
+  SOURCES src/core/carried_images.cpp src/core/cgroups.cpp src/core/config_json.cpp src/core/container_files.cpp src/core/container_words.cpp
           src/core/engine.cpp src/core/event_bus.cpp src/core/execs.cpp src/core/health.cpp src/core/identity.cpp
           src/core/image_defaults.cpp src/core/launch.cpp src/core/lifecycle.cpp src/core/log_reader.cpp src/core/loop.cpp
           src/core/monitor_client.cpp src/core/oci_config.cpp src/core/oci_parts.cpp src/core/recovery.cpp

@@ -74,6 +74,9 @@ ContainerConfig Engine::Impl::service_container(const ServiceConfig& service) {
     config.user = service.user;
     for (const auto& [name, value] : service.environment)
         config.env.push_back(name + "=" + value);
+    if (const auto host = options.service_environment.find(service.name); host != options.service_environment.end())
+        for (const auto& [name, value] : host->second)
+            config.env.push_back(name + "=" + value);
     config.restart = service.restart;
     config.network_mode = service.network;
     config.pid_mode = service.host_pid ? "host" : "";
@@ -111,14 +114,8 @@ ContainerConfig Engine::Impl::service_container(const ServiceConfig& service) {
 /// The container of a service: the one there is when it is as the service says today, otherwise a new one.
 std::string Engine::Impl::ensure_service_container(const ServiceConfig& service) {
     ContainerConfig wanted = service_container(service);
-    if (!service.image.empty() && !images.resolve(service.image)) {
-        std::error_code error;
-        for (const auto& file : std::filesystem::directory_iterator(options.images_directory, error))
-            if (file.path().extension() == ".tar" && !images.resolve(service.image)) {
-                base::log_info("load carried image {}", file.path().string());
-                (void)images.load_file(file.path());
-            }
-    }
+    if (!service.image.empty())
+        load_carried_images(service.image);
     if (const auto existing = find(container_name(service.name))) {
         ContainerConfig resolved = wanted;
         if (!service.image.empty()) {
@@ -148,7 +145,7 @@ bool Engine::Impl::service_is_up(const ServiceEntry& service) const {
 
 bool Engine::Impl::may_start(const ServiceEntry& service) const {
     const auto now = std::chrono::steady_clock::now();
-    if (service.started || now < service.next_try)
+    if (service.started || service.starting || now < service.next_try)
         return false;
     if (now - service.waiting_since > longest_wait)
         return true;
@@ -159,9 +156,8 @@ bool Engine::Impl::may_start(const ServiceEntry& service) const {
     });
 }
 
-void Engine::Impl::run_services() {
-    // Containers of services that this release does not have any more.
-    std::vector<ContainerPointer> obsolete;
+void Engine::Impl::remove_former_services() {
+    std::vector<ContainerPointer> former;
     {
         std::scoped_lock lock(services_mutex, containers_mutex);
         for (const auto& [id, entry] : containers) {
@@ -170,10 +166,10 @@ void Engine::Impl::run_services() {
                 return service.config.name == container->config->system_service;
             };
             if (container->is_system() && std::none_of(services.begin(), services.end(), is_its))
-                obsolete.push_back(container);
+                former.push_back(container);
         }
     }
-    for (const ContainerPointer& container : obsolete) {
+    for (const ContainerPointer& container : former) {
         base::log_notice("service {} is no more: its container is removed", container->config->system_service);
         try {
             remove(container, true);
@@ -181,47 +177,58 @@ void Engine::Impl::run_services() {
             base::log_error("remove container {}: {}", container->name, base::error_chain(error));
         }
     }
+}
+
+void Engine::Impl::run_services() {
+    remove_former_services();
     std::unique_lock lock(services_mutex);
-    for (;;) {
-        if (stopping)
-            return;
-        const auto next =
-            std::find_if(services.begin(), services.end(), [&](const ServiceEntry& s) { return may_start(s); });
-        if (next == services.end()) {
-            if (std::all_of(services.begin(), services.end(), [](const ServiceEntry& s) { return s.started; }))
-                return;
-            // A change may fall between the look and the wait, so that the wait is bounded.
-            services_changed.wait_for(lock, 200ms);
-            continue;
-        }
-        const std::size_t index = static_cast<std::size_t>(next - services.begin());
-        const ServiceConfig config = next->config;
-        lock.unlock();
-        std::string id, problem;
-        try {
-            id = ensure_service_container(config);
-            const ContainerPointer container = require(id);
-            bool idle;
-            {
-                std::lock_guard state_lock(container->mutex);
-                idle = !container->state.running() && container->state.status != Status::restarting;
+    while (!stopping &&
+           !std::all_of(services.begin(), services.end(), [](const ServiceEntry& s) { return s.started; })) {
+        for (ServiceEntry& service : services)
+            if (may_start(service)) {
+                service.starting = true;
+                tasks.start([this, name = service.config.name] { start_service(name); });
             }
-            if (idle)
-                start(container, false);
-            base::log_info("service {} started", config.name);
-        } catch (const std::exception& error) {
-            problem = base::error_chain(error);
-            base::log_error("start service {}: {}", config.name, problem);
-        }
-        lock.lock();
-        ServiceEntry& service = services[index];
-        service.container = id;
-        service.problem = problem;
-        service.started = problem.empty() || config.restart.kind == RestartPolicy::Kind::no;
-        if (!problem.empty())
-            service.next_try =
-                std::chrono::steady_clock::now() + std::min(1s * (1U << std::min(service.failures++, 6U)), 60s);
+        // A change may fall between the look and the wait, so that the wait is bounded.
+        services_changed.wait_for(lock, 200ms);
     }
+}
+
+void Engine::Impl::start_service(const std::string& name) {
+    const auto entry =
+        [&]() -> ServiceEntry& { // services_mutex held; the list itself does not change after load_services
+        return *std::find_if(services.begin(), services.end(),
+                             [&](const ServiceEntry& s) { return s.config.name == name; });
+    };
+    std::unique_lock lock(services_mutex);
+    const ServiceConfig config = entry().config;
+    lock.unlock();
+    std::string id, problem;
+    try {
+        id = ensure_service_container(config);
+        const ContainerPointer container = require(id);
+        bool idle;
+        {
+            std::lock_guard state_lock(container->mutex);
+            idle = !container->state.running() && container->state.status != Status::restarting;
+        }
+        if (idle)
+            start(container, false);
+        base::log_info("service {} started", name);
+    } catch (const std::exception& error) {
+        problem = base::error_chain(error);
+        base::log_error("start service {}: {}", name, problem);
+    }
+    lock.lock();
+    ServiceEntry& service = entry();
+    service.container = id;
+    service.problem = problem;
+    service.starting = false;
+    service.started = problem.empty() || config.restart.kind == RestartPolicy::Kind::no;
+    if (!problem.empty())
+        service.next_try =
+            std::chrono::steady_clock::now() + std::min(1s * (1U << std::min(service.failures++, 6U)), 60s);
+    services_changed.notify_all();
 }
 
 ServiceStatus Engine::Impl::status_of(const ServiceEntry& service) const {

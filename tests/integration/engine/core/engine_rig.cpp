@@ -51,7 +51,7 @@ void remove_cgroup(const std::string& directory) {
 
 } // namespace
 
-void make_busybox_archive(const std::string& target, const std::string& reference) {
+void make_busybox_archive(const std::string& target, const std::string& reference, const std::string& version) {
     const base::TempDir work;
     base::make_directories(work / "root/bin");
     base::make_directories(work / "root/etc");
@@ -60,6 +60,7 @@ void make_busybox_archive(const std::string& target, const std::string& referenc
                              "ls", "kill", "mount"})
         fs::create_symlink("busybox", work / "root/bin" + std::string("/") + name);
     base::write_durable(work / "root/etc/passwd", "root:x:0:0::/root:/bin/sh\nwww:x:33:33::/:/bin/sh\n");
+    base::write_durable(work / "root/etc/version", version + "\n");
     base::run_checked(
         {"tar", "-C", work / "root", "--owner=0", "--group=0", "--mtime=@0", "-cf", work / "layer.tar", "."});
     const std::string digest = base::sha256_hex(base::read_file(work / "layer.tar"));

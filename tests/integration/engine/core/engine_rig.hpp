@@ -58,7 +58,7 @@ private:
     std::unique_ptr<engine::Engine> engine_;
 };
 
-/// A docker-archive with a static busybox at TARGET, named REFERENCE.
-void make_busybox_archive(const std::string& target, const std::string& reference);
+/// A docker-archive with a static busybox at TARGET, named REFERENCE; /etc/version says VERSION.
+void make_busybox_archive(const std::string& target, const std::string& reference, const std::string& version = "1");
 
 } // namespace engine_test

@@ -154,6 +154,30 @@ BOOST_AUTO_TEST_CASE(they_are_kept_when_engined_starts_again_and_renewed_when_th
     wait_until("the other is removed", [&] { return !(*this)->find("atoll.gone"); });
 }
 
+BOOST_AUTO_TEST_CASE(a_carried_image_that_changed_is_the_services_new_one) {
+    const std::string archive = options().images_directory + "/second.tar";
+    make_busybox_archive(archive, "atoll/second", "one");
+    write_service(
+        "second",
+        "image: atoll/second\ncommand: [sh, -c, 'cat /etc/version; while :; do sleep 0.1; done']\nrequired: true\n");
+    start();
+    wait_until("it runs", [&] { return (*this)->health().healthy; });
+    const auto before = (*this)->get("atoll.second");
+    drop();
+    start(); // nothing has changed
+    wait_until("it runs", [&] { return (*this)->health().healthy; });
+    BOOST_TEST((*this)->get("atoll.second").id == before.id);
+    drop();
+    make_busybox_archive(archive, "atoll/second", "two");
+    start();
+    wait_until("the new one runs", [&] {
+        const auto now = (*this)->find("atoll.second");
+        return now && now->id != before.id && now->state.running();
+    });
+    wait_until("it has written", [&] { return !log_of("atoll.second").empty(); });
+    BOOST_TEST(log_of("atoll.second") == "two\n");
+}
+
 BOOST_AUTO_TEST_CASE(stop_all_stops_users_first_and_services_in_reverse) {
     write_service("first", host_service);
     write_service("second", std::string(host_service) + "after: [first]\n");
