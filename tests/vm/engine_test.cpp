@@ -33,7 +33,7 @@ BOOST_AUTO_TEST_CASE(docker_client_from_outside) {
     machine.docker_checked({"version"});
     machine.docker_checked({"info"});
     machine.docker_checked({"load", "-i", vm_test::images().container_image()});
-    BOOST_TEST(machine.docker_checked({"images", "--format", "{{.Repository}}:{{.Tag}}"}) == "busybox:1");
+    BOOST_TEST(machine.docker_checked({"images", "--format", "{{.Repository}}:{{.Tag}}", "busybox"}) == "busybox:1");
     const auto result = machine.docker({"run", "--rm", "busybox:1", "sh", "-c", "echo out; echo err >&2; exit 42"});
     BOOST_TEST(result.output == "out\n");
     BOOST_TEST(result.errors == "err\n");
@@ -116,7 +116,8 @@ BOOST_AUTO_TEST_CASE(kill_everything_and_the_services_come_back) {
     const std::string old_engine = engine_pid();
     // kill(-1) takes everybody but PID 1 and the caller: also the rig's shell, so nobody is there to answer.
     try {
-        machine.machine().run("setsid busybox kill -9 -1", Seconds(5));
+        machine.machine().run("busybox setsid busybox kill -9 -1", Seconds(5));
+        BOOST_ERROR("the shell survived kill -9 -1");
     } catch (const base::Error& error) {
         BOOST_TEST_MESSAGE("as it should be: " << error.what());
     }
