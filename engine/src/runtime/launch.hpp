@@ -43,8 +43,11 @@ public:
     void create();
     /// Lets the process that waits on the channel go on; throws when it fails before exec.
     void release();
-    /// What was made stays.
-    void commit() noexcept { committed_ = true; }
+    /// What was made stays, and others may work on it.
+    void commit() noexcept {
+        committed_ = true;
+        lock_.reset();
+    }
 
     Launched& process() noexcept { return launched_; }
     const Config& config() const noexcept { return config_; }

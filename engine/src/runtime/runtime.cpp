@@ -160,7 +160,7 @@ int Runtime::run(const RunOptions& options) {
         return 0;
     const int code = attend(launch.process(), signals);
     if (!options.keep)
-        finish(state);
+        finish_run(state);
     return code;
 }
 
@@ -256,6 +256,17 @@ void Runtime::finish(const ContainerState& state) {
     store_.remove(state.id);
     if (config)
         run_late_hooks(config->hooks.poststop, "poststop", state, Status::stopped);
+}
+
+void Runtime::finish_run(const ContainerState& state) {
+    try {
+        const base::UniqueFd lock = store_.lock(state.id);
+        const ContainerState now = store_.load(state.id);
+        if (now.pid == state.pid && now.start_time == state.start_time)
+            finish(state);
+    } catch (const NoSuchContainer&) {
+        return; // somebody has deleted it by force, and may have made another of its name
+    }
 }
 
 void Runtime::pause(const std::string& id, bool paused) {

@@ -48,6 +48,7 @@ public:
 
 private:
     void finish(const ContainerState& state);
+    void finish_run(const ContainerState& state);
     StateStore store_;
 };
 

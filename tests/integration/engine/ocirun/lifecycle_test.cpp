@@ -116,6 +116,26 @@ BOOST_AUTO_TEST_CASE(signals_are_passed_on_in_the_foreground) {
     BOOST_TEST(leftovers() == "");
 }
 
+BOOST_AUTO_TEST_CASE(one_in_the_foreground_is_not_locked) {
+    args({"/probe", "wait"});
+    save();
+    int ends[2];
+    BOOST_REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
+    const base::UniqueFd output(ends[0]);
+    base::UniqueFd write_end(ends[1]);
+    base::SpawnOptions options;
+    options.stdout_fd = write_end.get();
+    base::Child run = base::Child::spawn({OCIRUN, "--root", state_root(), "run", "-b", path(), "box"}, options);
+    write_end.reset();
+    char ready[6];
+    BOOST_REQUIRE(read(output.get(), ready, sizeof ready) == 6);
+    BOOST_TEST(ocirun({"pause", "box"}).status.success());
+    BOOST_TEST(ocirun({"resume", "box"}).status.success());
+    BOOST_TEST(ocirun({"delete", "--force", "box"}).status.success());
+    BOOST_TEST(run.wait().code == 128 + SIGKILL);
+    BOOST_TEST(leftovers() == "");
+}
+
 BOOST_AUTO_TEST_CASE(exec_joins_everything) {
     process()["capabilities"] = json::parse(R"({"bounding": ["CAP_KILL"], "permitted": ["CAP_KILL"],
                                                 "effective": ["CAP_KILL"]})");
