@@ -35,7 +35,7 @@ public:
     std::vector<pid_t> processes() const; ///< of the group and all below it
     bool populated() const;
     bool frozen() const;
-    void freeze(bool frozen) const; ///< waits until it is done
+    void freeze(bool freeze) const; ///< waits until it is done
     void kill() const;              ///< SIGKILL to all; does not wait
     /// Waits until no process is left; false after `timeout`.
     bool wait_until_empty(std::chrono::milliseconds timeout) const;

@@ -1,7 +1,7 @@
 // Stages: what the process itself becomes, up to exec.
+#include <climits>
 #include <fcntl.h>
 #include <grp.h>
-#include <limits.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/keyctl.h>

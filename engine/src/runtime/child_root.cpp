@@ -1,5 +1,5 @@
 // Stages: namespaces and the container's root.
-#include <limits.h>
+#include <climits>
 #include <net/if.h>
 #include <sched.h>
 #include <sys/ioctl.h>

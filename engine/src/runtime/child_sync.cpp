@@ -1,9 +1,9 @@
 // Stages: the session, and talking with the parent, with `start` and with hooks.
+#include <ctime>
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include <cstring>
 

@@ -1,6 +1,6 @@
 #include "runtime/copy_up.hpp"
 
-#include <limits.h>
+#include <climits>
 #include <sys/sendfile.h>
 
 #include <cstring>

@@ -1,6 +1,6 @@
 #include "runtime/kernel.hpp"
 
-#include <limits.h>
+#include <climits>
 #include <sys/vfs.h>
 
 #include <cstring>
