@@ -92,7 +92,9 @@ void Rig::wait_good(Seconds limit) {
     machine_.wait_shell(left());
     // Written by the updater once the engine called everything required healthy for the settle time.
     try {
-        machine_.run_until("test -s /run/atoll/good-revision && enginectl health", left());
+        machine_.run_until("test -s /run/atoll/good-revision && enginectl health && "
+                           "updatectl status --json | grep -Eq '\"busy\": *false'",
+                           left());
     } catch (const std::exception&) {
         std::string state;
         try {

@@ -22,6 +22,7 @@ inline void falls_back(qemu::Rig& rig, const std::string& yaml, const std::strin
     BOOST_TEST(status.find(reason) != std::string::npos, "no '" << reason << "' in the receipt:\n" << status);
     // It is not tried again by itself.
     const qemu::ShellResult again = rig.machine().run("updatectl upgrade", Seconds(120));
+    BOOST_TEST((again.output + again.errors).find("another request") == std::string::npos, again.errors);
     BOOST_TEST(!rig.machine().run("updatectl status | grep -q '^staged '").ok(), again.output << again.errors);
 }
 

@@ -253,7 +253,8 @@ std::string Daemon::status_text() const {
     json::object root{{"state", to_string(record_.state)},
                       {"booted", release_to_json(booted_)},
                       {"booted_is_good", !booted_.revision.empty() && booted_.revision == grub_ok_},
-                      {"last_error", record_.last_error}};
+                      {"last_error", record_.last_error},
+                      {"busy", job_ != nullptr}}; // also with work of its own, after a fallback
     if (record_.staged)
         root["staged"] = release_to_json(record_.staged->release);
     if (record_.pending)
