@@ -13,10 +13,31 @@
 
 namespace engine {
 
+/// A configuration that `update` replaces as a whole: readers keep the one they took.
+class SharedConfig {
+public:
+    std::shared_ptr<const ContainerConfig> get() const {
+        std::lock_guard lock(mutex_);
+        return config_;
+    }
+    /// For one expression; what outlives it needs `get`.
+    std::shared_ptr<const ContainerConfig> operator->() const { return get(); }
+    void set(ContainerConfig config) {
+        auto next = std::make_shared<const ContainerConfig>(std::move(config));
+        std::lock_guard lock(mutex_);
+        config_ = std::move(next);
+    }
+
+private:
+    mutable std::mutex mutex_;
+    std::shared_ptr<const ContainerConfig> config_;
+};
+
 struct ContainerEntry {
     explicit ContainerEntry(std::string container_id) : id(std::move(container_id)) {}
 
     const std::string id;
+    SharedConfig config; ///< has a lock of its own
 
     /// Held over a whole start, stop, removal or clean-up, which block. Taken before `mutex`.
     std::mutex operation;
@@ -27,7 +48,6 @@ struct ContainerEntry {
 
     std::string name;
     TimePoint created;
-    std::shared_ptr<const ContainerConfig> config;
     std::vector<std::string> lower_directories;
 
     ContainerState state;

@@ -62,7 +62,7 @@ ContainerInfo Engine::Impl::snapshot(const ContainerEntry& container) const {
     info.id = container.id;
     info.name = container.name;
     info.created = container.created;
-    info.config = container.config;
+    info.config = container.config.get();
     info.state = container.state;
     info.endpoints = container.endpoints;
     info.directory = directory_of(container.id);
@@ -79,13 +79,13 @@ void Engine::Impl::publish(const ContainerEntry& container, const std::string& a
     event.action = action;
     event.actor_id = container.id;
     event.time = std::chrono::system_clock::now();
+    const auto config = container.config.get();
+    attributes.insert(config->labels.begin(), config->labels.end());
+    attributes["image"] = config->image;
+    event.system = container.is_system();
     {
         std::lock_guard lock(container.mutex);
-        for (const auto& [name, value] : container.config->labels)
-            attributes.emplace(name, value);
         attributes["name"] = container.name;
-        attributes["image"] = container.config->image;
-        event.system = container.is_system();
     }
     event.attributes = std::move(attributes);
     events.publish(std::move(event));
@@ -95,7 +95,7 @@ void Engine::Impl::save_config(const ContainerEntry& container) const {
     SavedContainer saved;
     {
         std::lock_guard lock(container.mutex);
-        saved = {container.id, container.name, container.created, *container.config, container.lower_directories};
+        saved = {container.id, container.name, container.created, *container.config.get(), container.lower_directories};
     }
     base::write_durable(directory_of(container.id) + "/config.json", format_saved_container(saved), 0600);
 }
@@ -141,7 +141,7 @@ std::string Engine::Impl::create(const std::string& wanted_name, ContainerConfig
     if (names_network(config) && !networks.find(config.network_mode))
         throw EngineError(ErrorKind::not_found, "network " + config.network_mode + " not found");
     container->created = std::chrono::system_clock::now();
-    container->config = std::make_shared<const ContainerConfig>(std::move(config));
+    container->config.set(std::move(config));
     {
         std::lock_guard lock(containers_mutex);
         if (name.empty())
@@ -176,7 +176,7 @@ std::string Engine::Impl::create(const std::string& wanted_name, ContainerConfig
 void Engine::Impl::update(ContainerEntry& container, const std::optional<Resources>& resources,
                           const std::optional<RestartPolicy>& restart) {
     std::unique_lock operation(container.operation);
-    ContainerConfig config = *container.config;
+    ContainerConfig config = *container.config.get();
     if (restart)
         config.restart = *restart;
     if (resources)
@@ -193,10 +193,7 @@ void Engine::Impl::update(ContainerEntry& container, const std::optional<Resourc
         run.timeout = std::chrono::seconds(30);
         base::run_checked(runtime_command({"update", "--resources", "-", container.id}), run);
     }
-    {
-        std::lock_guard lock(container.mutex);
-        container.config = std::make_shared<const ContainerConfig>(std::move(config));
-    }
+    container.config.set(std::move(config));
     save_config(container);
     publish(container, "update");
 }

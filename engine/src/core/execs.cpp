@@ -44,7 +44,8 @@ std::string Engine::Impl::create_exec(const std::string& reference, ExecConfig c
 
 std::string Engine::Impl::write_process(const ContainerEntry& container, const ExecConfig& exec,
                                         const std::string& path) const {
-    const ContainerConfig& config = *container.config;
+    const auto shared_config = container.config.get();
+    const ContainerConfig& config = *shared_config;
     const ContainerUser user = look_up_user(run_directory_of(container.id) + "/rootfs",
                                             exec.user.empty() ? config.user : exec.user, config.additional_groups);
     const base::UniqueFd fd = base::open_file(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);

@@ -25,7 +25,8 @@ constexpr std::chrono::milliseconds first_pause{200};
 
 /// The time in which a container that is not healthy yet is not called unhealthy.
 bool in_start_window(const ContainerEntry& container, TimePoint when) {
-    const HealthConfig& health = container.config->health;
+    const auto config = container.config.get();
+    const HealthConfig& health = config->health;
     return container.state.health == Health::starting &&
            when - container.health_since < std::max(health.start_period, health.interval);
 }
@@ -36,7 +37,8 @@ void Engine::Impl::start_health(const ContainerPointer& container) {
     std::uint64_t generation = 0;
     {
         std::lock_guard lock(container->mutex);
-        const HealthConfig& health = container->config->health;
+        const auto config = container->config.get();
+        const HealthConfig& health = config->health;
         const bool wanted = health.kind != HealthConfig::Kind::none && !health.command.empty();
         generation = ++container->health_generation;
         container->state.failing_streak = 0;
@@ -129,7 +131,8 @@ CheckOutcome run_check(const std::vector<std::string>& command, const std::strin
 } // namespace
 
 void Engine::Impl::check_health(const ContainerPointer& container, std::uint64_t generation) {
-    const HealthConfig& health = container->config->health;
+    const auto config = container->config.get();
+    const HealthConfig& health = config->health;
     {
         std::lock_guard lock(container->mutex);
         if (container->health_generation != generation)

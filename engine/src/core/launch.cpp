@@ -44,7 +44,8 @@ std::string Engine::Impl::hostname_of(const ContainerEntry& container) const {
 }
 
 void Engine::Impl::prepare_bundle(ContainerEntry& container) {
-    const ContainerConfig& config = *container.config;
+    const auto shared_config = container.config.get();
+    const ContainerConfig& config = *shared_config;
     const std::string run = run_directory_of(container.id), rootfs = run + "/rootfs";
     const std::string directory = directory_of(container.id);
     base::make_directories(rootfs, 0755);
@@ -150,7 +151,8 @@ ParsedState Engine::Impl::await_phase(MonitorConnection& connection, monitor::Ph
 }
 
 void Engine::Impl::attach_network(ContainerEntry& container, pid_t pid) {
-    const ContainerConfig& config = *container.config;
+    const auto shared_config = container.config.get();
+    const ContainerConfig& config = *shared_config;
     if (config.network_mode == "host" || !joined_container(config.network_mode).empty())
         return;
     const auto where = NetworkNamespace::of_process(pid);
@@ -184,7 +186,8 @@ void Engine::Impl::delete_from_runtime(const ContainerEntry& container) noexcept
 }
 
 void Engine::Impl::launch(ContainerEntry& container) {
-    const ContainerConfig& config = *container.config;
+    const auto shared_config = container.config.get();
+    const ContainerConfig& config = *shared_config;
     const std::string run = run_directory_of(container.id);
     base::make_directories(run, 0700);
     base::ScopeExit undo([&]() noexcept {

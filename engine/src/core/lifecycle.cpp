@@ -236,7 +236,7 @@ void Engine::Impl::clean_up(const ContainerPointer& container) {
 bool Engine::Impl::wants_restart(const ContainerEntry& container) const {
     if (stopping || container.stopped_by_user || container.removed || container.config->auto_remove)
         return false;
-    const RestartPolicy& policy = container.config->restart;
+    const RestartPolicy policy = container.config->restart;
     switch (policy.kind) {
     case RestartPolicy::Kind::no:
         return false;
@@ -290,7 +290,8 @@ void Engine::Impl::stop(const ContainerPointer& container, std::optional<int> ti
 void Engine::Impl::stop_locked(const ContainerPointer& container, std::optional<int> timeout,
                                const std::string& signal) {
     using namespace std::chrono_literals;
-    const ContainerConfig& config = *container->config;
+    const auto shared_config = container->config.get();
+    const ContainerConfig& config = *shared_config;
     const int seconds = timeout.value_or(config.stop_timeout.value_or(10));
     const auto number = parse_signal(!signal.empty()              ? signal
                                      : config.stop_signal.empty() ? "SIGTERM"

@@ -37,7 +37,7 @@ void Engine::Impl::load_containers() {
             auto container = std::make_shared<ContainerEntry>(id);
             container->name = saved.name;
             container->created = saved.created;
-            container->config = std::make_shared<const ContainerConfig>(std::move(saved.config));
+            container->config.set(std::move(saved.config));
             container->lower_directories = std::move(saved.lower_directories);
             if (const auto text = base::read_file_if_exists(directory + "/state.json")) {
                 SavedState state = parse_saved_state(*text, directory + "/state.json");

@@ -124,7 +124,7 @@ std::string Engine::Impl::ensure_service_container(const ServiceConfig& service)
                 throw base::Error("no carried image has the name " + service.image);
             apply_image_defaults(resolved, *image);
         }
-        if (*existing->config == resolved)
+        if (*existing->config.get() == resolved)
             return existing->id;
         base::log_notice("service {} has changed: its container is made anew", service.name);
         remove(existing, true);

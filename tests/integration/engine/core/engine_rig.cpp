@@ -171,9 +171,13 @@ std::string EngineRig::output_of(engine::ContainerConfig config, int* exit_code)
     std::string text;
     while (const auto output = attachment->read())
         text += output->data;
-    const auto result = wait_end(id);
+    // Boost.Test's checks are for one thread only, and this is called by several.
+    auto waiter = engine_->wait(id, engine::WaitCondition::not_running);
+    const auto result = waiter.wait_for(long_enough);
+    if (!result)
+        throw base::Error("container " + id + " does not end");
     if (exit_code != nullptr)
-        *exit_code = result.exit_code;
+        *exit_code = result->exit_code;
     engine_->remove(id, false, root);
     return text;
 }
