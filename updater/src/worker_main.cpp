@@ -4,6 +4,9 @@
 //   {"health":{...}}                                                   watch-health: one report
 //   {"result":{...}}  or  {"error":"..."}                              the last line
 // It holds what is heavy or dangerous (libostree, curl, untrusted input), so that updaterd stays small and survives.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <thread>
 
 #include <CLI/CLI.hpp>
@@ -25,8 +28,19 @@ namespace {
 namespace json = base::json;
 using namespace updater;
 
+/// Where answers go. libostree prints on standard output too ("Freed objects: ..."), which would not be JSON: once this
+/// is called, standard output is standard error.
+int answers() {
+    static const int fd = [] {
+        const int kept = base::check(::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3), "duplicate standard output");
+        base::check(::dup2(STDERR_FILENO, STDOUT_FILENO), "redirect standard output");
+        return kept;
+    }();
+    return fd;
+}
+
 void say(const json::object& line) {
-    base::write_all(STDOUT_FILENO, json::serialize(line) + "\n", "standard output");
+    base::write_all(answers(), json::serialize(line) + "\n", "standard output");
 }
 
 struct Arguments {
@@ -173,6 +187,7 @@ int run(int argc, char** argv) {
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? 0 : 2;
     }
+    answers();
     const Paths paths = Paths::below(arguments.root);
     if (watch)
         watch_health(arguments, paths);
