@@ -1,5 +1,6 @@
 #include "qemu/images.hpp"
 
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/error.hpp"
@@ -50,6 +51,13 @@ Places Places::of_program() {
     }
     places.out = places.source + "/out";
     return places;
+}
+
+base::UniqueFd Places::lock() const {
+    base::make_directories(out);
+    base::UniqueFd lock = base::open_file(out + "/lock", O_RDWR | O_CREAT, 0644);
+    base::check(::flock(lock.get(), LOCK_EX), "lock " + out + "/lock");
+    return lock;
 }
 
 void run_logged(const Places& places, const std::string& name, const std::vector<std::string>& argv) {
@@ -142,6 +150,7 @@ void Images::build(const Release& release, const std::string& start_from) const 
 }
 
 void Images::make() {
+    const base::UniqueFd lock = places_.lock();
     fingerprint_ = fingerprint();
     if (!up_to_date("first"))
         build({.directory = "first", .yaml = "dev", .version = "1.0", .number = 1}, {});
@@ -154,6 +163,7 @@ void Images::make() {
 }
 
 std::string Images::make_release(const std::string& yaml, Signature signature) {
+    const base::UniqueFd lock = places_.lock();
     if (fingerprint_.empty())
         fingerprint_ = fingerprint();
     Release release{.directory = yaml, .yaml = yaml, .version = "3.0-" + yaml, .number = 3, .signature = signature};

@@ -43,6 +43,7 @@ std::string find_docker(const Places& places) {
     }
     const std::string directory = places.out + "/docker";
     const std::string client = directory + "/usr/bin/docker";
+    const base::UniqueFd lock = places.lock();
     if (::access(client.c_str(), X_OK) == 0)
         return client;
     base::make_directories(directory);
@@ -56,7 +57,7 @@ std::string find_docker(const Places& places) {
 }
 
 Rig::Rig(const Places& places, RigOptions options)
-    : places_(places), options_(std::move(options)), tls_(make_tls_material(places.out + "/tls")),
+    : places_(places), options_(std::move(options)), tls_(make_tls_material(places)),
       server_(std::in_place, options_.repository, options_.server_port), docker_(find_docker(places)), machine_([&] {
           MachineOptions machine = machine_options(options_);
           machine.config_drive = tls_.server_files();

@@ -68,17 +68,24 @@ std::map<std::string, std::string> TlsMaterial::server_files() const {
     return files;
 }
 
-TlsMaterial make_tls_material(const std::string& directory) {
-    const TlsMaterial material{directory};
+TlsMaterial make_tls_material(const Places& places) {
+    const base::UniqueFd lock = places.lock();
+    const TlsMaterial material{places.out + "/tls"};
+    const std::string& directory = material.directory;
     if (fresh(directory + "/ca.pem") && fresh(directory + "/server/cert.pem") && fresh(directory + "/client/cert.pem"))
         return material;
-    base::make_directories(directory, 0700);
-    make_authority(directory);
-    make_certificate(directory, directory + "/server", "atoll",
+    // Under another name until all is there: keys and certificates of two attempts do not match.
+    const std::string making = directory + ".new";
+    base::remove_tree(making);
+    base::make_directories(making, 0700);
+    make_authority(making);
+    make_certificate(making, making + "/server", "atoll",
                      "subjectAltName=DNS:localhost,DNS:atoll,IP:127.0.0.1,IP:::1\nextendedKeyUsage=serverAuth\n"
                      "basicConstraints=critical,CA:FALSE\n");
-    make_certificate(directory, directory + "/client", "rig",
+    make_certificate(making, making + "/client", "rig",
                      "extendedKeyUsage=clientAuth\nbasicConstraints=critical,CA:FALSE\n");
+    base::remove_tree(directory);
+    std::filesystem::rename(making, directory);
     return material;
 }
 

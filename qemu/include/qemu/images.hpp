@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "base/unique_fd.hpp"
+
 namespace qemu {
 
 /// Where things are: the source tree, the programs built from it, and the folder for everything that is made.
@@ -14,6 +16,9 @@ struct Places {
 
     /// From the running program's path: build/PRESET/bin/PROGRAM, with the source tree above it.
     static Places of_program();
+    /// Held while something below `out` is made that several programs share: tests boot their machines side by side.
+    /// Waits; not recursive.
+    base::UniqueFd lock() const;
     std::string image_directory() const { return out + "/images"; }
 };
 

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/host_config.hpp"
+#include "qemu/images.hpp"
 
 namespace qemu {
 
@@ -16,8 +17,8 @@ struct TlsMaterial {
     std::map<std::string, std::string> server_files() const;
 };
 
-/// Makes them with openssl(1) where they are missing or about to expire; kept otherwise. Server names: localhost,
-/// 127.0.0.1 and ::1. Throws base::Error.
-TlsMaterial make_tls_material(const std::string& directory);
+/// Makes them below `places.out` with openssl(1) when they are missing or about to expire, all or none; kept otherwise.
+/// Server names: localhost, 127.0.0.1 and ::1. Throws base::Error.
+TlsMaterial make_tls_material(const Places& places);
 
 } // namespace qemu
