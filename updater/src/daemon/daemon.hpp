@@ -34,25 +34,29 @@ public:
     void start();
 
 private:
-    // daemon.cpp: state, boot, D-Bus
-    void assess();
+    // daemon.cpp: state, workers, init
     void handle(const BusCall& call);
-    BusView view() const;
-    std::string status_text() const;
     void change(Event event);
     void save() noexcept;
     void fail(const std::string& what) noexcept;
-    void refresh_deployments();
-    void confirm_good();
-    void write_ok();
     std::vector<std::string> worker(std::vector<std::string> arguments) const;
-    const Deployment* rollback_target() const;
     bool on_trial() const noexcept { return record_.state == State::trying; }
     /// Tells init; false and logged when it is not there.
     bool tell_init_good() noexcept;
     void ask_reboot(const std::string& reason);
 
-    // daemon_update.cpp: what is asked for
+    // daemon_boot.cpp: what this boot means
+    void assess();
+    void refresh_deployments();
+    void confirm_good();
+    void write_ok();
+
+    // daemon_status.cpp: what is told
+    BusView view() const;
+    std::string status_text() const;
+    const Deployment* rollback_target() const;
+
+    // daemon_update.cpp: check and upgrade
     UpdateSource source() const;
     void check(const BusCall& call);
     void upgrade(const BusCall& call);
@@ -60,6 +64,8 @@ private:
     void on_pull_line(const base::json::object& line);
     void on_pull_end(const BusCall& call, bool metadata_only, const UpdateSource& from, const WorkerResult& result);
     void stage(const Release& release, const UpdateSource& from);
+
+    // daemon_order.cpp: what boots next, what is good
     void rollback(const BusCall& call);
     void reorder(const BusCall& call, const Release& target, bool reverts);
     void mark_good(const BusCall& call);

@@ -1,9 +1,7 @@
-// Check, upgrade, rollback, mark-good: what people ask updaterd for.
+// Check and upgrade: from asking the repository to a staged update.
 #include <ctime>
 
 #include "base/error.hpp"
-#include "base/grub_env.hpp"
-#include "base/log.hpp"
 #include "base/sha256.hpp"
 #include "daemon.hpp"
 #include "record_json.hpp"
@@ -137,81 +135,6 @@ void Daemon::stage(const Release& release, const UpdateSource& from) {
     change(Event::content_verified);
     if (!same)
         history_.add("staged", staged.release, "from " + from.url + " " + from.ref);
-}
-
-void Daemon::rollback(const BusCall& call) {
-    if (job_)
-        throw base::Error("another request is being worked on");
-    const Deployment* target = rollback_target();
-    if (target == nullptr)
-        throw base::Error("there is no other deployment to go back to");
-    const Receipt* receipt = record_.receipt_of(target->release.revision);
-    if (receipt != nullptr && !target->booted && !call.option("force"))
-        throw base::Error(fmt::format("{} failed on this host ({}: {}); to boot it all the same, force it",
-                                      target->release.describe(), receipt->check, receipt->detail));
-    reorder(call, target->release, target->booted);
-}
-
-void Daemon::reorder(const BusCall& call, const Release& target, bool reverts) {
-    if (!reverts) {
-        // A count that GRUB finished would keep the target from booting.
-        base::GrubEnv env = base::GrubEnv::load(paths_.grub_env);
-        if (env.get("trial") == target.revision) {
-            env.unset("trial");
-            env.unset("tries");
-            env.store_in_place(paths_.grub_env);
-        }
-    }
-    const bool drops_staged = record_.staged.has_value();
-    if (drops_staged) {
-        // Finalised at shutdown, it would be put in front again.
-        history_.add("dropped", record_.staged->release, "by a rollback");
-        record_.staged.reset();
-        if (record_.state == State::staged)
-            change(Event::dropped);
-        else
-            save();
-    }
-    job_ = std::make_unique<WorkerJob>(
-        loop_, WorkerJob::Options{
-                   .argv = worker({"put-first", "--revision", target.revision}),
-                   .on_end =
-                       [this, call, target, reverts, drops_staged](const WorkerResult& result) {
-                           job_.reset();
-                           refresh_deployments();
-                           if (!result.ok) {
-                               fail(result.error);
-                               call.reply->error(record_.last_error);
-                               return;
-                           }
-                           if (reverts) {
-                               record_.pending.reset();
-                               if (record_.state == State::rebooting)
-                                   change(Event::order_reverted);
-                               history_.add("rollback", target, "stays; the change of deployment was taken back");
-                           } else {
-                               record_.pending = PendingBoot{"rollback", target, booted_, record_.boot_id};
-                               change(Event::order_written);
-                               history_.add("rollback", target, "boots next");
-                           }
-                           if (call.option("reboot"))
-                               ask_reboot("rollback to " + target.version);
-                           call.reply->ok(json::serialize(json::object{{"release", release_to_json(target)},
-                                                                       {"reverted", reverts},
-                                                                       {"dropped_staged", drops_staged}}));
-                       },
-                   .dies_with_us = false});
-}
-
-void Daemon::mark_good(const BusCall& call) {
-    if (booted_.revision.empty())
-        throw base::Error("the kernel has no atoll.rev: there is nothing to mark");
-    const bool was_good = booted_.revision == grub_ok_;
-    if (!was_good) {
-        write_ok();
-        history_.add("good", booted_, "marked by hand");
-    }
-    call.reply->ok(json::serialize(json::object{{"release", release_to_json(booted_)}, {"was_good", was_good}}));
 }
 
 } // namespace updater

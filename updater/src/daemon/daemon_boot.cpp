@@ -1,0 +1,149 @@
+// What this boot means: read when updaterd starts, and written down when it was found good.
+#include <ctime>
+
+#include "base/error.hpp"
+#include "base/files.hpp"
+#include "base/grub_env.hpp"
+#include "base/log.hpp"
+#include "daemon.hpp"
+#include "record_json.hpp"
+
+namespace updater {
+
+namespace json = base::json;
+
+namespace {
+
+constexpr std::size_t max_small_file = 64 * 1024;
+constexpr std::chrono::milliseconds inspect_timeout = std::chrono::minutes(2);
+
+std::string first_line(const std::string& path) {
+    std::string text = base::read_file_if_exists(path, max_small_file).value_or("");
+    text.erase(std::find(text.begin(), text.end(), '\n'), text.end());
+    return text;
+}
+
+/// Empty when the block is missing or damaged: then nothing is known to be good.
+base::GrubEnv load_grub_env(const std::string& path) {
+    try {
+        return base::GrubEnv::load(path);
+    } catch (const base::Error& error) {
+        base::log_error("{}", base::error_chain(error));
+        return {};
+    }
+}
+
+} // namespace
+
+void Daemon::refresh_deployments() {
+    const WorkerResult result = run_worker(worker({"inspect"}), inspect_timeout);
+    if (!result.ok) {
+        // The boot is judged all the same; whoever wants to change something gets the error then.
+        fail("read the deployments: " + result.error);
+        return;
+    }
+    deployments_.clear();
+    const json::value document(result.result);
+    for (const json::value& item : base::JsonObject(document, "deployments").array("deployments")) {
+        const base::JsonObject object(item, "deployment");
+        deployments_.push_back({release_from_json(object.object("release")), object.integer("timestamp"),
+                                object.boolean("booted"), object.boolean("pinned"), object.string("ref")});
+        if (deployments_.back().booted)
+            booted_ = deployments_.back().release;
+    }
+}
+
+void Daemon::assess() {
+    const std::string revision = kernel_argument(first_line(paths_.command_line), "atoll.rev");
+    refresh_deployments();
+    booted_.revision = revision;
+    const base::GrubEnv env = load_grub_env(paths_.grub_env);
+    grub_ok_ = env.get("ok");
+    const auto init_failure = base::read_file_if_exists(paths_.init_failure, max_small_file);
+
+    const BootFacts facts{booted_,
+                          first_line(paths_.boot_id),
+                          grub_ok_,
+                          env.get("trial"),
+                          env.get("tries"),
+                          deployments_,
+                          init_failure ? InitFailure::parse(*init_failure) : std::nullopt,
+                          std::time(nullptr),
+                          boot_time().count()};
+    const State before = record_.state;
+    const BootAssessment boot = assess_boot(record_, facts);
+    has_fallback_ = boot.has_fallback;
+    if (boot.staged_is_deployed)
+        history_.add("finalised", booted_, "found deployed after the boot");
+    if (boot.receipt) {
+        history_.add("given up", boot.receipt->release, boot.receipt->check + ": " + boot.receipt->detail);
+        record_.add_receipt(*boot.receipt);
+    }
+    save();
+
+    switch (boot.kind) {
+    case BootKind::on_trial:
+        base::log_notice("{} is on trial, boot {}", booted_.describe(), record_.trial ? record_.trial->boots : 0);
+        start_judging();
+        break;
+    case BootKind::fell_back:
+        if (before != State::rolled_back)
+            history_.add("rolled back", booted_, "the newer release failed, see its receipt");
+        base::log_error("fell back to {}", booted_.describe());
+        confirm_good();
+        job_ = std::make_unique<WorkerJob>(
+            loop_, WorkerJob::Options{.argv = worker({"put-first", "--revision", booted_.revision}),
+                                      .on_end =
+                                          [this](const WorkerResult& result) {
+                                              job_.reset();
+                                              if (!result.ok)
+                                                  fail("put the booted deployment first: " + result.error);
+                                              refresh_deployments();
+                                          },
+                                      .dies_with_us = false});
+        break;
+    case BootKind::good:
+    case BootKind::same:
+        if (revision == grub_ok_)
+            confirm_good();
+        break;
+    case BootKind::unknown:
+        base::log_warning("the kernel has no atoll.rev: boots are not counted and not judged");
+        break;
+    }
+}
+
+void Daemon::confirm_good() {
+    tell_init_good();
+    try {
+        base::write_durable(paths_.good_revision, booted_.revision + "\n");
+        std::error_code ignored; // what init wrote is in a receipt by now, or about a boot that is past
+        std::filesystem::remove(paths_.init_failure, ignored);
+    } catch (const base::Error& error) {
+        base::log_error("{}", error.what());
+    }
+}
+
+// The write that decides. GRUB's environment is the authority; everything after it can be made up for at the next
+// start.
+void Daemon::write_ok() {
+    base::GrubEnv env = load_grub_env(paths_.grub_env);
+    env.set("ok", booted_.revision);
+    env.unset("trial");
+    env.unset("tries");
+    env.store_in_place(paths_.grub_env);
+    grub_ok_ = booted_.revision;
+    judge_.reset();
+    if (health_job_)
+        health_job_->stop();
+    deadline_.reset();
+    given_up_ = false;
+    record_.judgement = State::good;
+    record_.last_error.clear();
+    record_.trial.reset();
+    record_.pardon(booted_.commit);
+    change(Event::judged_good);
+    confirm_good();
+}
+
+} // namespace updater
