@@ -60,6 +60,7 @@ BOOST_AUTO_TEST_CASE(server_that_goes_away_in_the_middle) {
 BOOST_AUTO_TEST_CASE(upgrade_keeps_data_and_edits) {
     qemu::Machine& machine = rig().machine();
     vm_test::start_unit(rig());
+    rig().docker_checked({"network", "create", "--subnet", "10.123.0.0/24", "kept"});
     machine.run_checked("echo data >/var/rig-data; echo early >/etc/rig/edited-by-admin");
     rig().publish(vm_test::images().repository());
     upgrade();
@@ -72,6 +73,8 @@ BOOST_AUTO_TEST_CASE(upgrade_keeps_data_and_edits) {
     BOOST_TEST(machine.run_checked("cat /etc/rig/made-by-admin") == "late\n");
     BOOST_TEST(machine.run_checked("cat /etc/rig/changed-by-release") == "from the second release\n");
     BOOST_TEST(machine.run_checked("cat /usr/share/rig-next") == "new\n");
+    BOOST_TEST(rig().docker_checked({"network", "inspect", "-f", "{{(index .IPAM.Config 0).Subnet}}", "kept"}) ==
+               "10.123.0.0/24");
     vm_test::wait_for_unit(rig());
 }
 

@@ -8,6 +8,7 @@
 #include "base/json.hpp"
 #include "core/oci_parts.hpp"
 #include "core/seccomp_profile.hpp"
+#include "engine/capabilities.hpp"
 
 namespace engine {
 
@@ -154,8 +155,7 @@ const std::set<std::string>& default_capabilities() {
 }
 
 std::set<std::string> effective_capabilities(const ContainerConfig& config) {
-    const auto& known = known_capabilities();
-    const std::set<std::string> all(known.begin(), known.end());
+    const std::set<std::string> all(capability_names.begin(), capability_names.end());
     const auto canonical = [&](const std::string& text) {
         std::string name;
         for (const char c : text)

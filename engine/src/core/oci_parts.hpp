@@ -8,9 +8,6 @@
 
 namespace engine {
 
-/// All the kernel may know, in its order.
-const std::vector<std::string>& known_capabilities();
-
 /// proc, dev, sys and the like; /etc/{hosts,hostname,resolv.conf} out of `directory` (unless empty); the container's
 /// own.
 base::json::array container_mounts(const ContainerConfig& config, const std::string& directory);

@@ -136,6 +136,7 @@ int run(const Options& options) {
     engine::LocalImageStore images(options.engine.state_directory);
     engine::NetworksConfig network_config;
     network_config.state_directory = options.engine.run_directory + "/network";
+    network_config.definitions_file = options.engine.state_directory + "/networks.json";
     engine::Networks networks(network_config);
     engine::EngineOptions engine_options = options.engine;
     engine_options.service_environment = engine::service_environment(host);

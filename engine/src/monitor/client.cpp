@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -29,6 +30,7 @@ bool Client::greet(std::string_view payload) noexcept {
     if (hello.magic != protocol_magic || hello.version == 0 || !known_role)
         return false;
     greeted_ = true;
+    version_ = std::min(hello.version, protocol_version);
     role_ = static_cast<Role>(hello.role);
     streams_ = hello.streams;
     return true;

@@ -24,6 +24,8 @@ public:
     bool is_control() const noexcept { return greeted_ && role_ == Role::control; }
     bool is_attached() const noexcept { return greeted_ && role_ == Role::attach; }
     bool wants(std::uint32_t stream) const noexcept { return is_attached() && (streams_ & stream) != 0; }
+    /// What both ends know: the smaller of the client's version and ours.
+    std::uint32_t version() const noexcept { return version_; }
     /// True once, for a good hello.
     bool greet(std::string_view payload) noexcept;
 
@@ -34,6 +36,7 @@ public:
 private:
     base::UniqueFd fd_;
     bool greeted_ = false;
+    std::uint32_t version_ = 0;
     Role role_ = Role::control;
     std::uint32_t streams_ = 0;
     std::vector<std::string> pending_; ///< whole packets

@@ -495,7 +495,7 @@ void Monitor::client_gone(Client& client) {
 void Monitor::send_hello(Client& client) {
     MonitorHello hello{};
     hello.magic = protocol_magic;
-    hello.version = protocol_version;
+    hello.version = client.version();
     hello.monitor_pid = ::getpid();
     hello.state = state_;
     client.send(MessageType::hello, 0, bytes_of(hello), error_);

@@ -3,6 +3,7 @@
 
 #include "base/cli.hpp"
 #include "base/json.hpp"
+#include "engine/capabilities.hpp"
 #include "runtime/mount_options.hpp"
 #include "runtime/names.hpp"
 #include "runtime/runtime.hpp"
@@ -74,7 +75,7 @@ std::string features_document() {
         {"linux",
          json::object{
              {"namespaces", strings(namespace_types())},
-             {"capabilities", strings(capability_names())},
+             {"capabilities", json::array(capability_names.begin(), capability_names.end())},
              {"cgroup",
               json::object{{"v1", false}, {"v2", true}, {"systemd", false}, {"systemdUser", false}, {"rdma", false}}},
              {"seccomp",

@@ -7,54 +7,11 @@
 
 #include <charconv>
 
+#include "engine/capabilities.hpp"
+
 namespace engine::runtime {
 
 namespace {
-
-// In the order of linux/capability.h.
-constexpr std::string_view capabilities[] = {
-    "CAP_CHOWN",
-    "CAP_DAC_OVERRIDE",
-    "CAP_DAC_READ_SEARCH",
-    "CAP_FOWNER",
-    "CAP_FSETID",
-    "CAP_KILL",
-    "CAP_SETGID",
-    "CAP_SETUID",
-    "CAP_SETPCAP",
-    "CAP_LINUX_IMMUTABLE",
-    "CAP_NET_BIND_SERVICE",
-    "CAP_NET_BROADCAST",
-    "CAP_NET_ADMIN",
-    "CAP_NET_RAW",
-    "CAP_IPC_LOCK",
-    "CAP_IPC_OWNER",
-    "CAP_SYS_MODULE",
-    "CAP_SYS_RAWIO",
-    "CAP_SYS_CHROOT",
-    "CAP_SYS_PTRACE",
-    "CAP_SYS_PACCT",
-    "CAP_SYS_ADMIN",
-    "CAP_SYS_BOOT",
-    "CAP_SYS_NICE",
-    "CAP_SYS_RESOURCE",
-    "CAP_SYS_TIME",
-    "CAP_SYS_TTY_CONFIG",
-    "CAP_MKNOD",
-    "CAP_LEASE",
-    "CAP_AUDIT_WRITE",
-    "CAP_AUDIT_CONTROL",
-    "CAP_SETFCAP",
-    "CAP_MAC_OVERRIDE",
-    "CAP_MAC_ADMIN",
-    "CAP_SYSLOG",
-    "CAP_WAKE_ALARM",
-    "CAP_BLOCK_SUSPEND",
-    "CAP_AUDIT_READ",
-    "CAP_PERFMON",
-    "CAP_BPF",
-    "CAP_CHECKPOINT_RESTORE",
-};
 
 struct Number {
     std::string_view name;
@@ -112,19 +69,15 @@ std::optional<int> realtime_signal(std::string_view name) {
 } // namespace
 
 std::optional<unsigned> capability_number(std::string_view name) {
-    for (unsigned number = 0; number < std::size(capabilities); ++number)
-        if (capabilities[number] == name)
+    for (unsigned number = 0; number < capability_names.size(); ++number)
+        if (capability_names[number] == name)
             return number;
     return std::nullopt;
 }
 
-std::vector<std::string> capability_names() {
-    return {std::begin(capabilities), std::end(capabilities)};
-}
-
 unsigned last_kernel_capability() {
     // prctl answers EINVAL for a capability the kernel does not know: no procfs needed.
-    unsigned last = static_cast<unsigned>(std::size(capabilities)) - 1;
+    unsigned last = static_cast<unsigned>(capability_names.size()) - 1;
     while (last > 0 && prctl(PR_CAPBSET_READ, last, 0, 0, 0) < 0)
         --last;
     while (last < 63 && prctl(PR_CAPBSET_READ, last + 1, 0, 0, 0) >= 0)

@@ -10,7 +10,6 @@ namespace engine::runtime {
 
 /// "CAP_NET_ADMIN" -> 12.
 std::optional<unsigned> capability_number(std::string_view name);
-std::vector<std::string> capability_names();
 /// The highest capability the running kernel knows (/proc/sys/kernel/cap_last_cap); higher ones are no error to drop.
 unsigned last_kernel_capability();
 

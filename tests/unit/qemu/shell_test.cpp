@@ -120,10 +120,11 @@ BOOST_AUTO_TEST_CASE(a_reboot_is_another_boot_id) {
     Guest guest;
     qemu::ShellClient client(std::move(guest.host));
     std::thread inside([&] {
-        for (int i = 0; i < 2000; ++i)
-            if (::send(guest.port.get(), (std::string("\nready ") + (i < 1000 ? boot_a : boot_b) + "\n").c_str(), 44,
-                       MSG_NOSIGNAL) < 0)
+        for (int i = 0; i < 2000; ++i) {
+            const std::string line = fmt::format("\nready {}\n", i < 1000 ? boot_a : boot_b);
+            if (::send(guest.port.get(), line.data(), line.size(), MSG_NOSIGNAL) < 0)
                 return;
+        }
     });
     BOOST_TEST(client.wait_ready(Deadline(Seconds(10))) == boot_a);
     BOOST_TEST(client.wait_reboot(boot_a, Deadline(Seconds(10))) == boot_b);

@@ -17,7 +17,7 @@ BOOST_AUTO_TEST_CASE(capabilities_have_the_kernels_numbers) {
     BOOST_TEST(capability_number("CAP_SYS_ADMIN").value() == unsigned{CAP_SYS_ADMIN});
     BOOST_TEST(capability_number("CAP_CHECKPOINT_RESTORE").value() == unsigned{CAP_CHECKPOINT_RESTORE});
     BOOST_TEST(!capability_number("SYS_ADMIN"));
-    BOOST_TEST(capability_names().size() == std::size_t{CAP_LAST_CAP} + 1);
+    BOOST_TEST(capability_number("CAP_BPF").value() == unsigned{CAP_BPF});
     BOOST_TEST(last_kernel_capability() >= unsigned{CAP_BPF});
 }
 
