@@ -5,6 +5,14 @@ namespace {
 
 using vm_test::Seconds;
 
+/// A root shell on the console, and nothing else of ours; its end reboots.
+void leaves_by_the_rescue_console(qemu::Machine& machine) {
+    machine.wait_console("rescue# ", vm_test::boot_limit);
+    machine.type("echo answer=$((6 * 7)) engines=$(pidof engined | wc -w)\n");
+    machine.wait_console("answer=42 engines=0", Seconds(60));
+    machine.type("sed -i 's/ atoll.rescue//' /boot/loader/entries/*.conf; exit\n");
+}
+
 void boots_and_powers_off(qemu::Firmware firmware, const std::string& name) {
     qemu::RigOptions options = vm_test::rig_options(name);
     options.firmware = firmware;
@@ -34,7 +42,11 @@ void boots_and_powers_off(qemu::Firmware firmware, const std::string& name) {
     machine.start();
     rig.wait_good(vm_test::boot_limit);
     BOOST_TEST(machine.run_checked("dmesg | grep -c 'recovery complete' || true") == "0\n");
+    if (firmware == qemu::Firmware::bios)
+        machine.run_checked("sed -i '/^options/s/$/ atoll.rescue/' /boot/loader/entries/*.conf && sync");
     machine.press_ctrl_alt_del();
+    if (firmware == qemu::Firmware::bios)
+        leaves_by_the_rescue_console(machine);
     machine.wait_rebooted(vm_test::boot_limit);
 }
 
