@@ -10,8 +10,6 @@ class Steps {
 public:
     /// Prints "NAME ...", runs the step and prints how long it took. What it throws comes out with the step's name.
     void run(const std::string& name, const std::function<void()>& step);
-    /// As `run`; the step's result is shown at the end of its line.
-    void run_with_result(const std::string& name, const std::function<std::string()>& step);
 
 private:
     std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
