@@ -9,6 +9,7 @@ struct Child {
     const ExecPlan* exec = nullptr;           ///< null for a container's first process
     const ProcessPlan& process;
     ChildDescriptors descriptors;
+    int procfs = -1;                       ///< O_PATH of the host's /proc
     int root = -1;                         ///< O_PATH of the container's root
     int terminal = -1;                     ///< the slave, when there is a terminal
     int started = -1;                      ///< connection of `start`: takes the failure after it

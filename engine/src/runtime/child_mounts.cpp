@@ -14,6 +14,8 @@ namespace engine::runtime {
 
 namespace {
 
+constexpr unsigned recursively = AT_RECURSIVE;
+
 /// The same attributes for mount(2).
 unsigned long classic_flags(std::uint64_t attributes) noexcept {
     unsigned long flags = attributes & (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
@@ -24,7 +26,20 @@ unsigned long classic_flags(std::uint64_t attributes) noexcept {
         flags |= MS_STRICTATIME;
     if ((attributes & MOUNT_ATTR_NODIRATIME) != 0)
         flags |= MS_NODIRATIME;
+    if ((attributes & MOUNT_ATTR_NOSYMFOLLOW) != 0)
+        flags |= MS_NOSYMFOLLOW;
     return flags;
+}
+
+/// The file system's own options; false: errno.
+bool configure(int context, const PlannedMount& planned) noexcept {
+    for (const auto& [key, value] : planned.data) {
+        const int result = value.empty() ? kernel::fsconfig(context, FSCONFIG_SET_FLAG, key.c_str(), nullptr)
+                                         : kernel::fsconfig(context, FSCONFIG_SET_STRING, key.c_str(), value.c_str());
+        if (result < 0)
+            return false;
+    }
+    return true;
 }
 
 /// A new, unattached mount of the file system; -1.
@@ -38,14 +53,8 @@ int new_file_system(Child& child, const PlannedMount& planned) noexcept {
     if (!planned.source.empty() &&
         kernel::fsconfig(context.get(), FSCONFIG_SET_STRING, "source", planned.source.c_str()) < 0)
         return -1;
-    for (const auto& [key, value] : planned.data) {
-        const int result = value.empty()
-                               ? kernel::fsconfig(context.get(), FSCONFIG_SET_FLAG, key.c_str(), nullptr)
-                               : kernel::fsconfig(context.get(), FSCONFIG_SET_STRING, key.c_str(), value.c_str());
-        if (result < 0)
-            return -1;
-    }
-    if (kernel::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr) < 0)
+    if (!configure(context.get(), planned) ||
+        kernel::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr) < 0)
         return -1;
     child.operation = Operation::fsmount;
     return kernel::fsmount(context.get(), planned.set);
@@ -53,9 +62,9 @@ int new_file_system(Child& child, const PlannedMount& planned) noexcept {
 
 /// Attributes and propagation that are not given when the mount is made.
 int set_attributes(Child& child, int mount_fd, const PlannedMount& planned) noexcept {
-    const bool bind = planned.kind == PlannedMount::Kind::bind;
-    const std::uint64_t set = bind ? planned.set : 0;
-    if (set != 0 || (bind && planned.clear != 0))
+    const bool there_already = planned.kind != PlannedMount::Kind::file_system; // else fsmount(2) took them
+    const std::uint64_t set = there_already ? planned.set : 0;
+    if (set != 0 || (there_already && planned.clear != 0))
         if (kernel::mount_setattr(mount_fd, 0, set, planned.clear, 0) < 0)
             return child.fail_errno(Operation::mount_setattr);
     if (planned.recursive_set != 0 || planned.recursive_clear != 0)
@@ -79,8 +88,10 @@ int mount_by_path(Child& child, const PlannedMount& planned, int destination) no
     // The host's procfs is still what /proc is: the root has not changed yet.
     char path[32];
     std::snprintf(path, sizeof path, "/proc/self/fd/%d", destination);
-    if (mount(planned.source.c_str(), path, planned.type.c_str(), classic_flags(planned.set),
-              planned.joined_data.c_str()) < 0)
+    unsigned long flags = classic_flags(planned.set);
+    if (planned.inode_versions)
+        flags |= MS_I_VERSION;
+    if (mount(planned.source.c_str(), path, planned.type.c_str(), flags, planned.joined_data.c_str()) < 0)
         return child.fail_errno(Operation::mount);
     if (planned.propagation == 0 && planned.recursive_set == 0)
         return 0;
@@ -96,11 +107,13 @@ int mount_file_system(Child& child, const PlannedMount& planned) noexcept {
         return child.fail_errno(Operation::make_path);
     if (const int error = check_destination(child, planned, destination.get()))
         return error;
-    if (!planned.joined_data.empty())
+    if (planned.by_mount_call)
         return mount_by_path(child, planned, destination.get());
     const kernel::Fd mounted(new_file_system(child, planned));
     if (!mounted.valid())
         return errno;
+    if (planned.id_mapped && kernel::map_ids(mounted.get(), 0, planned.id_map.get()) < 0)
+        return child.fail_errno(Operation::map_ids);
     if (planned.copy_up)
         if (const int error = copy_up(destination.get(), mounted.get()))
             return child.fail(Operation::copy, error);
@@ -110,15 +123,17 @@ int mount_file_system(Child& child, const PlannedMount& planned) noexcept {
 }
 
 int mount_bind(Child& child, const PlannedMount& planned) noexcept {
-    const kernel::Fd tree(kernel::open_tree(AT_FDCWD, planned.source.c_str(),
-                                            OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC |
-                                                (planned.recursive ? static_cast<unsigned>(AT_RECURSIVE) : 0U)));
-    if (!tree.valid())
+    const kernel::Fd made(
+        planned.tree ? -1
+                     : kernel::open_tree(AT_FDCWD, planned.source.c_str(),
+                                         OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (planned.recursive ? recursively : 0U)));
+    const int tree = planned.tree ? planned.tree.get() : made.get();
+    if (tree < 0)
         return child.fail_errno(Operation::open_tree);
     struct stat status {};
-    if (fstat(tree.get(), &status) < 0)
+    if (fstat(tree, &status) < 0)
         return child.fail_errno(Operation::stat);
-    if (const int error = set_attributes(child, tree.get(), planned))
+    if (const int error = set_attributes(child, tree, planned))
         return error;
     const kernel::Fd destination(S_ISDIR(status.st_mode)
                                      ? kernel::make_directory_in_root(child.root, planned.destination.c_str())
@@ -132,9 +147,38 @@ int mount_bind(Child& child, const PlannedMount& planned) noexcept {
         return child.fail(Operation::make_path, EISDIR);
     if (const int error = check_destination(child, planned, destination.get()))
         return error;
-    if (kernel::move_mount(tree.get(), destination.get()) < 0)
+    if (kernel::move_mount(tree, destination.get()) < 0)
         return child.fail_errno(Operation::move_mount);
     return 0;
+}
+
+/// As mount(8) has it, but what is not named stays as it is.
+int remount(Child& child, const PlannedMount& planned) noexcept {
+    const kernel::Fd mounted(
+        kernel::open_in_root(child.root, planned.destination.c_str(), O_PATH, 0, planned.no_symlinks));
+    if (!mounted.valid())
+        return child.fail_errno(Operation::open);
+    if (!planned.data.empty()) {
+        const kernel::Fd context(kernel::fspick(mounted.get()));
+        if (!context.valid())
+            return child.fail_errno(Operation::fspick);
+        if (!configure(context.get(), planned) ||
+            kernel::fsconfig(context.get(), FSCONFIG_CMD_RECONFIGURE, nullptr, nullptr) < 0)
+            return child.fail_errno(Operation::fsconfig);
+    }
+    return set_attributes(child, mounted.get(), planned);
+}
+
+int make_mount(Child& child, const PlannedMount& planned) noexcept {
+    switch (planned.kind) {
+    case PlannedMount::Kind::bind:
+        return mount_bind(child, planned);
+    case PlannedMount::Kind::remount:
+        return remount(child, planned);
+    case PlannedMount::Kind::file_system:
+        break;
+    }
+    return mount_file_system(child, planned);
 }
 
 /// The host's null device, checked: binding whatever else is there over a secret would show that instead.
@@ -170,10 +214,7 @@ int mount_all(Child& child) noexcept {
     const ContainerPlan& plan = *child.container;
     for (std::size_t index = 0; index < plan.mounts.size(); ++index) {
         child.index = static_cast<int>(index);
-        const PlannedMount& planned = plan.mounts[index];
-        const int error =
-            planned.kind == PlannedMount::Kind::bind ? mount_bind(child, planned) : mount_file_system(child, planned);
-        if (error != 0)
+        if (const int error = make_mount(child, plan.mounts[index]))
             return error;
     }
     return 0;

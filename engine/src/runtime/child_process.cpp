@@ -149,7 +149,7 @@ int set_capability_sets(Child& child) noexcept {
 }
 
 int write_procfs(Child& child, int procfs, const char* path, const char* data, std::size_t size) noexcept {
-    const kernel::Fd file(kernel::open_in_root(procfs, path, O_WRONLY));
+    const kernel::Fd file(kernel::open_procfs(procfs, path, O_WRONLY));
     if (!file.valid())
         return child.fail_errno(Operation::open);
     if (write(file.get(), data, size) != static_cast<ssize_t>(size))
@@ -180,7 +180,7 @@ int write_sysctls(Child& child) noexcept {
         child.index = static_cast<int>(index);
         const auto& [name, value] = plan.sysctl[index];
         char path[PATH_MAX];
-        if (static_cast<std::size_t>(std::snprintf(path, sizeof path, "/sys/%s", name.c_str())) >= sizeof path)
+        if (static_cast<std::size_t>(std::snprintf(path, sizeof path, "sys/%s", name.c_str())) >= sizeof path)
             return child.fail(Operation::open, ENAMETOOLONG);
         if (const int error = write_procfs(child, procfs.get(), path, value.data(), value.size()))
             return error;
@@ -208,15 +208,13 @@ int set_limits(Child& child) noexcept {
 int set_security_label(Child& child) noexcept {
     if (child.process.apparmor.empty())
         return 0;
-    const kernel::Fd procfs(private_procfs());
-    if (!procfs.valid())
-        return child.fail_errno(Operation::fsmount);
     char label[PATH_MAX];
     const int length = std::snprintf(label, sizeof label, "exec %s", child.process.apparmor.c_str());
     if (static_cast<std::size_t>(length) >= sizeof label)
         return child.fail(Operation::write, ENAMETOOLONG);
-    // "self" is a link that procfs itself resolves; it is no magic link.
-    return write_procfs(child, procfs.get(), "/self/attr/apparmor/exec", label, static_cast<std::size_t>(length));
+    // The host's procfs, opened before the container's mounts were in force: what the container has at /proc could
+    // take the label and do nothing with it. "self" is a link that procfs itself resolves; it is no magic link.
+    return write_procfs(child, child.procfs, "self/attr/apparmor/exec", label, static_cast<std::size_t>(length));
 }
 
 int find_environment(Child& child) noexcept {

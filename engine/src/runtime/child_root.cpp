@@ -1,10 +1,7 @@
-// Stages: namespaces and the container's root.
+// Stages: the container's root.
 #include <climits>
-#include <net/if.h>
 #include <sched.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
 
 #include <cstring>
 
@@ -14,28 +11,6 @@
 namespace engine::runtime {
 
 namespace {
-
-int bring_up_loopback(Child& child) noexcept {
-    const kernel::Fd socket_fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    if (!socket_fd.valid())
-        return child.fail_errno(Operation::open);
-    ifreq request{};
-    std::memcpy(request.ifr_name, "lo", 3);
-    request.ifr_flags = IFF_UP | IFF_RUNNING;
-    if (ioctl(socket_fd.get(), SIOCSIFFLAGS, &request) < 0)
-        return child.fail_errno(Operation::ioctl);
-    return 0;
-}
-
-/// Identity 0 of the user namespace: needed for its owner's capabilities to be used on files as well.
-int become_root(Child& child) noexcept {
-    // setgroups may be denied in a namespace of another; the groups are set, or that fails, with the identity.
-    if (setresgid(0, 0, 0) < 0)
-        return child.fail_errno(Operation::setgid);
-    if (setresuid(0, 0, 0) < 0)
-        return child.fail_errno(Operation::setuid);
-    return 0;
-}
 
 /// The mount that holds `path` is made private: a mount below a shared one would appear on the host.
 int make_parent_mount_private(const char* path) noexcept {
@@ -58,39 +33,6 @@ int make_parent_mount_private(const char* path) noexcept {
 }
 
 } // namespace
-
-int join_namespaces(Child& child) noexcept {
-    if (child.exec != nullptr) {
-        // All at once: the kernel checks them as one and joins the user namespace first. The pid namespace was
-        // joined by our parent, we are in it.
-        const int namespaces = child.exec->namespaces & ~CLONE_NEWPID;
-        if (namespaces != 0 && setns(child.exec->pidfd, namespaces) < 0)
-            return child.fail_errno(Operation::setns);
-        return (child.exec->namespaces & CLONE_NEWUSER) != 0 ? become_root(child) : 0;
-    }
-    const ContainerPlan& plan = *child.container;
-    bool root_taken = false;
-    for (std::size_t index = 0; index < plan.joined.size(); ++index) {
-        child.index = static_cast<int>(index);
-        const JoinedNamespace& joined = plan.joined[index];
-        if (joined.flag == CLONE_NEWPID)
-            continue;
-        if (setns(joined.fd.get(), joined.flag) < 0)
-            return child.fail_errno(Operation::setns);
-        if (joined.flag == CLONE_NEWUSER) {
-            if (const int error = become_root(child))
-                return error;
-            root_taken = true;
-        }
-    }
-    child.index = -1;
-    if (plan.user_namespace && !root_taken)
-        if (const int error = become_root(child))
-            return error;
-    if (plan.unshare_flags != 0 && unshare(static_cast<int>(plan.unshare_flags)) < 0)
-        return child.fail_errno(Operation::unshare);
-    return plan.bring_up_loopback ? bring_up_loopback(child) : 0;
-}
 
 int prepare_root(Child& child) noexcept {
     const ContainerPlan& plan = *child.container;

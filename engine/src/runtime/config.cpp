@@ -175,46 +175,10 @@ Process read_process(const JsonCursor& process) {
         if (!label.string().empty())
             label.fail("not supported: this runtime has no SELinux support");
     });
-    process.refuse("scheduler", "scheduling policies are not set by this runtime");
-    process.refuse("ioPriority", "I/O priorities are not set by this runtime");
-    process.refuse("execCPUAffinity", "CPU affinity is not set by this runtime; use linux.resources.cpu.cpus");
-    return result;
-}
-
-Mount read_mount(const JsonCursor& mount) {
-    Mount result;
-    mount.required("destination", [&](const JsonCursor& destination) {
-        // Relative destinations are deprecated by the specification, yet still meant from "/".
-        result.destination = normal_path("/" + destination.text());
-        if (result.destination == "/")
-            destination.fail("a mount on the root itself is not possible; use root.path");
-        if (result.destination.size() >= 4096)
-            destination.fail("is longer than a path may be");
-    });
-    mount.optional("type", [&](const JsonCursor& type) { result.type = type.string(); });
-    mount.optional("source", [&](const JsonCursor& source) { result.source = source.string(); });
-    mount.optional("options", [&](const JsonCursor& options) {
-        options.each([&](const JsonCursor& option) {
-            if (!apply_mount_option(result.options, option.string()))
-                option.fail("not supported: mount option \"" + option.string() + "\"");
-        });
-    });
-    mount.refuse("uidMappings", "idmapped mounts");
-    mount.refuse("gidMappings", "idmapped mounts");
-    if (result.type == "bind" || result.type == "rbind") {
-        result.options.bind = true;
-        result.options.recursive_bind |= result.type == "rbind";
-    }
-    if (result.options.bind) {
-        if (result.source.empty())
-            mount.fail("a bind mount needs a \"source\"");
-        if (!result.options.data.empty())
-            mount.fail("not supported: mount option \"" + result.options.data.front().first + "\" on a bind mount");
-    } else if (result.type.empty()) {
-        mount.fail("needs a \"type\", or the option \"bind\"");
-    }
-    if (result.options.copy_up && result.type != "tmpfs")
-        mount.fail("\"tmpcopyup\" is for tmpfs only");
+    process.optional("scheduler", [&](const JsonCursor& scheduler) { result.scheduler = read_scheduler(scheduler); });
+    process.optional("ioPriority", [&](const JsonCursor& io) { result.io_priority = read_io_priority(io); });
+    process.optional("execCPUAffinity",
+                     [&](const JsonCursor& affinity) { result.exec_affinity = read_affinity(affinity); });
     return result;
 }
 
@@ -251,6 +215,7 @@ Config parse_config(std::string_view text, const std::string& name, const std::s
     });
     top.required("linux", [&](const JsonCursor& linux_part) { config.linux_part = read_linux(linux_part); });
 
+    top.optional("mounts", [&](const JsonCursor& mounts) { check_id_mapped_mounts(mounts, config); });
     const Linux& parts = config.linux_part;
     if (parts.find(CLONE_NEWUTS) == nullptr && (!config.hostname.empty() || !config.domainname.empty()))
         top.fail("hostname: needs a uts namespace in linux.namespaces, or the host's would change");

@@ -31,6 +31,20 @@ struct Rlimit {
     rlimit limit{};
 };
 
+/// process.scheduler, for sched_setattr(2).
+struct Scheduler {
+    std::uint32_t policy = 0; ///< SCHED_*
+    std::int32_t nice = 0;
+    std::uint32_t priority = 0;
+    std::uint64_t flags = 0; ///< SCHED_FLAG_*
+    std::uint64_t runtime = 0, deadline = 0, period = 0;
+};
+
+/// process.execCPUAffinity: one bit a CPU; empty: not given.
+struct CpuAffinity {
+    std::vector<bool> initial, final;
+};
+
 struct Process {
     bool terminal = false;
     unsigned short console_rows = 0, console_columns = 0; ///< 0: not given
@@ -41,6 +55,9 @@ struct Process {
     std::vector<Rlimit> rlimits;
     bool no_new_privileges = false;
     std::optional<int> oom_score_adj;
+    std::optional<Scheduler> scheduler;
+    std::optional<int> io_priority; ///< class and priority as ioprio_set(2) takes them
+    CpuAffinity exec_affinity;      ///< of processes that join, not of the container's first
     std::string apparmor_profile;
 };
 
@@ -49,10 +66,16 @@ struct Root {
     bool readonly = false;
 };
 
+struct IdMapping {
+    std::uint32_t container = 0, host = 0, size = 0;
+    bool operator==(const IdMapping&) const = default;
+};
+
 struct Mount {
     std::string destination; ///< absolute, without "." and ".." components
     std::string type, source;
     MountOptions options;
+    std::vector<IdMapping> uid_mappings, gid_mappings; ///< of an id-mapped mount; none: those of the user namespace
 };
 
 struct Hook {
@@ -65,9 +88,11 @@ struct Hooks {
     std::vector<Hook> prestart, create_runtime, create_container, start_container, poststart, poststop;
 };
 
-struct IdMapping {
-    std::uint32_t container = 0, host = 0, size = 0;
-    bool operator==(const IdMapping&) const = default;
+/// What a clock of a new time namespace is ahead of the host's.
+struct TimeOffset {
+    std::string clock; ///< "monotonic" or "boottime", as /proc/PID/timens_offsets has them
+    std::int64_t seconds = 0;
+    std::uint32_t nanoseconds = 0;
 };
 
 struct Namespace {
@@ -125,6 +150,7 @@ struct SeccompProfile {
 struct Linux {
     std::vector<Namespace> namespaces;
     std::vector<IdMapping> uid_mappings, gid_mappings;
+    std::vector<TimeOffset> time_offsets;
     std::vector<Device> devices;
     std::string cgroups_path;
     Resources resources;

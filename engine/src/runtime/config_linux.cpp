@@ -14,8 +14,6 @@ Namespace read_namespace(const JsonCursor& entry) {
     Namespace result;
     entry.required("type", [&](const JsonCursor& type) {
         const std::string name = type.text();
-        if (name == "time")
-            type.fail("not supported: time namespaces");
         const std::optional<int> flag = namespace_flag(name);
         if (!flag)
             type.fail("unknown namespace \"" + name + "\"");
@@ -25,22 +23,6 @@ Namespace read_namespace(const JsonCursor& entry) {
         if (!path.string().empty())
             result.path = path.absolute_path();
     });
-    return result;
-}
-
-std::vector<IdMapping> read_mappings(const JsonCursor& mappings) {
-    std::vector<IdMapping> result;
-    mappings.each([&](const JsonCursor& entry) {
-        IdMapping mapping;
-        entry.required("containerID", [&](const JsonCursor& id) { mapping.container = id.number<std::uint32_t>(); });
-        entry.required("hostID", [&](const JsonCursor& id) { mapping.host = id.number<std::uint32_t>(); });
-        entry.required("size", [&](const JsonCursor& size) { mapping.size = size.number<std::uint32_t>(); });
-        if (mapping.size == 0)
-            entry.fail("maps nothing: \"size\" is 0");
-        result.push_back(mapping);
-    });
-    if (result.size() > 340) // user_namespaces(7)
-        mappings.fail("has more than the kernel's 340 lines");
     return result;
 }
 
@@ -93,8 +75,10 @@ std::uint64_t read_propagation(const JsonCursor& propagation) {
 
 /// A sysctl outside the container's own namespaces would change the host.
 bool is_namespaced_sysctl(std::string_view key, const Linux& linux_part) {
-    constexpr std::string_view ipc[] = {"kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem",
-                                        "kernel.shmall", "kernel.shmmax", "kernel.shmmni", "kernel.shm_rmid_forced"};
+    constexpr std::string_view ipc[] = {"kernel.auto_msgmni", "kernel.msgmax",      "kernel.msgmnb",
+                                        "kernel.msgmni",      "kernel.msg_next_id", "kernel.sem",
+                                        "kernel.sem_next_id", "kernel.shmall",      "kernel.shmmax",
+                                        "kernel.shmmni",      "kernel.shm_next_id", "kernel.shm_rmid_forced"};
     if (std::find(std::begin(ipc), std::end(ipc), key) != std::end(ipc) || key.starts_with("fs.mqueue."))
         return linux_part.find(CLONE_NEWIPC) != nullptr;
     if (key.starts_with("net."))
@@ -102,6 +86,26 @@ bool is_namespaced_sysctl(std::string_view key, const Linux& linux_part) {
     if (key == "kernel.domainname" || key == "kernel.hostname")
         return linux_part.find(CLONE_NEWUTS) != nullptr;
     return key.starts_with("user.") && linux_part.find(CLONE_NEWUSER) != nullptr;
+}
+
+void read_time_offsets(const JsonCursor& clocks, Linux& result) {
+    clocks.members([&](std::string_view name, const JsonCursor& entry) {
+        TimeOffset offset;
+        offset.clock = name;
+        if (name != "monotonic" && name != "boottime")
+            entry.fail("is no clock of a time namespace: \"monotonic\" and \"boottime\" are");
+        entry.optional("secs", [&](const JsonCursor& seconds) {
+            constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max() / 1'000'000'000; // ktime_t
+            offset.seconds = seconds.integer(-most, most);
+        });
+        entry.optional("nanosecs", [&](const JsonCursor& nanoseconds) {
+            offset.nanoseconds = static_cast<std::uint32_t>(nanoseconds.unsigned_integer(999'999'999));
+        });
+        result.time_offsets.push_back(std::move(offset));
+    });
+    const Namespace* time = result.find(CLONE_NEWTIME);
+    if (!result.time_offsets.empty() && (time == nullptr || !time->path.empty()))
+        clocks.fail("needs a new time namespace in linux.namespaces");
 }
 
 void read_sysctls(const JsonCursor& sysctls, Linux& result) {
@@ -140,7 +144,7 @@ void read_namespaces(const JsonCursor& linux_part, Linux& result) {
     if (result.find(CLONE_NEWNS) == nullptr)
         linux_part.fail("namespaces: \"mount\" is missing: without it the container's mounts would be the host's");
     const auto read = [&](std::string_view key, std::vector<IdMapping>& mappings) {
-        linux_part.optional(key, [&](const JsonCursor& entries) { mappings = read_mappings(entries); });
+        linux_part.optional(key, [&](const JsonCursor& entries) { mappings = read_id_mappings(entries); });
     };
     read("uidMappings", result.uid_mappings);
     read("gidMappings", result.gid_mappings);
@@ -154,9 +158,26 @@ void read_namespaces(const JsonCursor& linux_part, Linux& result) {
 
 } // namespace
 
+std::vector<IdMapping> read_id_mappings(const JsonCursor& mappings) {
+    std::vector<IdMapping> result;
+    mappings.each([&](const JsonCursor& entry) {
+        IdMapping mapping;
+        entry.required("containerID", [&](const JsonCursor& id) { mapping.container = id.number<std::uint32_t>(); });
+        entry.required("hostID", [&](const JsonCursor& id) { mapping.host = id.number<std::uint32_t>(); });
+        entry.required("size", [&](const JsonCursor& size) { mapping.size = size.number<std::uint32_t>(); });
+        if (mapping.size == 0)
+            entry.fail("maps nothing: \"size\" is 0");
+        result.push_back(mapping);
+    });
+    if (result.size() > 340) // user_namespaces(7)
+        mappings.fail("has more than the kernel's 340 lines");
+    return result;
+}
+
 Linux read_linux(const JsonCursor& linux_part) {
     Linux result;
     read_namespaces(linux_part, result);
+    linux_part.optional("timeOffsets", [&](const JsonCursor& clocks) { read_time_offsets(clocks, result); });
     linux_part.optional("devices", [&](const JsonCursor& devices) {
         devices.each([&](const JsonCursor& device) { result.devices.push_back(read_device(device)); });
     });
@@ -184,14 +205,15 @@ Linux read_linux(const JsonCursor& linux_part) {
                 domain.fail("unknown domain \"" + name + "\"");
             result.personality = name == "LINUX" ? 0UL : 8UL; // PER_LINUX, PER_LINUX32
         });
-        personality.optional("flags", [](const JsonCursor& flags) { flags.fail("not supported: personality flags"); });
+        personality.optional("flags", [](const JsonCursor& flags) {
+            flags.each([](const JsonCursor& flag) { flag.fail("the specification has no values for it"); });
+        });
     });
     linux_part.optional("mountLabel", [](const JsonCursor& label) {
         if (!label.string().empty())
             label.fail("not supported: this runtime has no SELinux support");
     });
     linux_part.refuse("intelRdt", "cache and memory bandwidth allocation");
-    linux_part.refuse("timeOffsets", "time namespaces");
     linux_part.refuse("netDevices", "moving network devices into a container");
     return result;
 }

@@ -6,8 +6,14 @@
 namespace engine::runtime {
 
 Process read_process(const JsonCursor& process);
+Scheduler read_scheduler(const JsonCursor& scheduler);
+int read_io_priority(const JsonCursor& io_priority);
+CpuAffinity read_affinity(const JsonCursor& affinity);
 Mount read_mount(const JsonCursor& mount);
+/// A mapping that is to be the user namespace's needs one.
+void check_id_mapped_mounts(const JsonCursor& mounts, const Config& config);
 Hooks read_hooks(const JsonCursor& hooks);
+std::vector<IdMapping> read_id_mappings(const JsonCursor& mappings);
 Linux read_linux(const JsonCursor& linux_part);
 Resources read_resources(const JsonCursor& resources);
 SeccompProfile read_seccomp(const JsonCursor& seccomp);

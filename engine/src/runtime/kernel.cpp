@@ -20,6 +20,13 @@ int open_in_root(int root, const char* path, int flags, mode_t mode, bool no_sym
     }
 }
 
+int open_procfs(int procfs, const char* path, int flags) noexcept {
+    open_how how{};
+    how.flags = static_cast<std::uint64_t>(flags | O_CLOEXEC);
+    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
+    return static_cast<int>(syscall(SYS_openat2, procfs, path, &how, sizeof how));
+}
+
 int make_directory_in_root(int root, const char* path, bool no_symlinks) noexcept {
     constexpr int flags = O_PATH | O_DIRECTORY;
     const int found = open_in_root(root, path, flags, 0, no_symlinks);

@@ -35,6 +35,14 @@ inline int mount_setattr(int fd, unsigned flags, std::uint64_t set, std::uint64_
     mount_attr attributes{set, clear, propagation, 0};
     return static_cast<int>(syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | flags, &attributes, sizeof attributes));
 }
+/// `user_namespace` is a descriptor of the namespace whose mapping the mount takes.
+inline int map_ids(int fd, unsigned flags, int user_namespace) noexcept {
+    mount_attr attributes{MOUNT_ATTR_IDMAP, 0, 0, static_cast<std::uint64_t>(user_namespace)};
+    return static_cast<int>(syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | flags, &attributes, sizeof attributes));
+}
+inline int fspick(int fd) noexcept {
+    return static_cast<int>(syscall(SYS_fspick, fd, "", FSPICK_CLOEXEC | FSPICK_EMPTY_PATH | FSPICK_NO_AUTOMOUNT));
+}
 inline int clone3(clone_args& arguments) noexcept {
     return static_cast<int>(syscall(SYS_clone3, &arguments, sizeof arguments));
 }
@@ -74,6 +82,9 @@ private:
 
 /// openat2(2) below `root` as if it were "/": symlinks and ".." stay inside, magic links are refused.
 int open_in_root(int root, const char* path, int flags, mode_t mode = 0, bool no_symlinks = false) noexcept;
+
+/// Of a procfs' root: what is mounted over its files, and links of processes, are refused.
+int open_procfs(int procfs, const char* path, int flags) noexcept;
 
 /// O_PATH of the directory `path` (absolute, without "." and ".."), made with its parents (mode 0755) when missing.
 int make_directory_in_root(int root, const char* path, bool no_symlinks = false) noexcept;

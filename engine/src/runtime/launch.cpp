@@ -15,8 +15,10 @@
 #include "base/files.hpp"
 #include "base/log.hpp"
 #include "base/scope_exit.hpp"
+#include "runtime/id_mapped_mounts.hpp"
 #include "runtime/kernel.hpp"
 #include "runtime/parent_side.hpp"
+#include "runtime/schedule.hpp"
 #include "runtime/stages.hpp"
 
 namespace engine::runtime {
@@ -94,6 +96,7 @@ void Launch::start_child() {
     if (!plan_.start_container.empty())
         created = memory_file("state");
 
+    prepare_id_mapped_mounts(plan_);
     const ChildDescriptors descriptors{channel.child.get(), listener.get(), console.get(), creating.get(),
                                        created.get()};
     // A pid namespace is joined by the parent and holds for its children; ours is taken back for the hooks.
@@ -131,8 +134,8 @@ void Launch::prepare_child() {
     if (config_.process->oom_score_adj)
         write_file(process + "/oom_score_adj", std::to_string(*config_.process->oom_score_adj), "process.oomScoreAdj");
     if ((plan_.clone_flags & CLONE_NEWUSER) != 0) {
-        write_file(process + "/uid_map", mapping_text(config_.linux_part.uid_mappings), "linux.uidMappings");
-        write_file(process + "/gid_map", mapping_text(config_.linux_part.gid_mappings), "linux.gidMappings");
+        write_file(process + "/uid_map", plan_.uid_map, "linux.uidMappings");
+        write_file(process + "/gid_map", plan_.gid_map, "linux.gidMappings");
         set_rlimits(launched_.pid, plan_.process.rlimits);
     }
     if (plan_.await_parent)
@@ -157,6 +160,7 @@ void Launch::await_created() {
         throw base::Error("the container's process sent an unknown message");
     if (launched_.terminal)
         launched_.terminal = receive_terminal(launched_.terminal.get());
+    set_scheduling(launched_.pid, *config_.process); // now that it waits: setting up is not to be slow
 }
 
 void Launch::release() {
@@ -226,6 +230,7 @@ Launched launch_in_container(const StateStore& store, const ContainerState& stat
     const ChildDescriptors descriptors{channel.child.get(), -1, console.get(), -1, -1};
     const PidNamespaceGuard guard((plan.namespaces & CLONE_NEWPID) != 0 ? target.get() : -1);
     const base::UniqueFd cgroup = open_process_cgroup(state);
+    set_initial_affinity(options.process.exec_affinity);
     int pidfd = -1;
     clone_args arguments{};
     arguments.flags = CLONE_PIDFD | CLONE_INTO_CGROUP;
@@ -259,6 +264,8 @@ Launched launch_in_container(const StateStore& store, const ContainerState& stat
         throw base::Error(describe(message, nullptr, plan.process));
     if (launched.terminal)
         launched.terminal = receive_terminal(launched.terminal.get());
+    set_scheduling(pid, options.process);
+    set_final_affinity(pid, options.process.exec_affinity);
     if (!options.pid_file.empty())
         replace_file(options.pid_file, std::to_string(pid), 0644);
     send_go(launched.channel.get());

@@ -47,7 +47,26 @@ constexpr Propagation propagations[] = {
 };
 
 // Options that need a mechanism we do not have. Passed to a file system they would do something else, or nothing.
-constexpr std::string_view refused[] = {"idmap", "ridmap", "remount", "move"};
+constexpr std::string_view refused[] = {"move"};
+
+// What is so anyway, or what Linux no longer looks at: mandatory locks (5.15), and whether it logs a failing mount.
+constexpr std::string_view without_effect[] = {"async", "defaults", "loud", "mand", "nomand", "noiversion", "silent"};
+
+struct Switch {
+    std::string_view name;
+    bool MountOptions::*member;
+};
+constexpr Switch switches[] = {
+    {"bind", &MountOptions::bind},
+    {"idmap", &MountOptions::id_mapped},
+    {"iversion", &MountOptions::inode_versions},
+    {"rbind", &MountOptions::recursive_bind},
+    {"remount", &MountOptions::remount},
+    {"ridmap", &MountOptions::recursive_id_map},
+    {"tmpcopyup", &MountOptions::copy_up},
+};
+// Of the file system, for `features`; they go to it as data.
+constexpr std::string_view of_file_system[] = {"dirsync", "lazytime", "nolazytime", "sync"};
 
 const Attribute* find_attribute(std::string_view name) {
     for (const Attribute& attribute : attributes)
@@ -67,17 +86,21 @@ bool apply_mount_option(MountOptions& options, std::string_view option) {
     for (const std::string_view name : refused)
         if (option == name || (option.starts_with(name) && option[name.size()] == '='))
             return false;
-    if (option == "bind" || option == "rbind") {
-        options.bind = true;
-        options.recursive_bind = option == "rbind";
+    // crun's and podman's own syntax; taken for data a file system would refuse it less clearly.
+    if (option.starts_with("idmap=") || option.starts_with("ridmap="))
+        return false;
+    if (std::find(std::begin(without_effect), std::end(without_effect), option) != std::end(without_effect))
         return true;
+    for (const Switch& entry : switches) {
+        if (option == entry.name) {
+            options.*entry.member = true;
+            options.bind |= options.recursive_bind;
+            options.id_mapped |= options.recursive_id_map;
+            if (option == "bind")
+                options.recursive_bind = false; // later ones win
+            return true;
+        }
     }
-    if (option == "tmpcopyup") {
-        options.copy_up = true;
-        return true;
-    }
-    if (option == "defaults" || option == "async")
-        return true;
     for (const Propagation& propagation : propagations) {
         if (option == propagation.name) {
             options.propagation = propagation.value;
@@ -107,7 +130,10 @@ bool apply_mount_option(MountOptions& options, std::string_view option) {
 }
 
 std::vector<std::string> known_mount_options() {
-    std::vector<std::string> names{"async", "bind", "defaults", "rbind", "tmpcopyup"};
+    std::vector<std::string> names(std::begin(without_effect), std::end(without_effect));
+    names.insert(names.end(), std::begin(of_file_system), std::end(of_file_system));
+    for (const Switch& entry : switches)
+        names.emplace_back(entry.name);
     for (const Attribute& attribute : attributes) {
         names.emplace_back(attribute.name);
         names.push_back("r" + std::string(attribute.name));

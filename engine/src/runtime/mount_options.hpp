@@ -14,7 +14,10 @@ struct MountOptions {
     std::uint64_t propagation = 0;                        ///< MS_SHARED, MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE or 0
     bool propagation_recursive = false;
     bool bind = false, recursive_bind = false;
-    bool copy_up = false; ///< "tmpcopyup": a tmpfs that starts with what it covers
+    bool copy_up = false;                             ///< "tmpcopyup": a tmpfs that starts with what it covers
+    bool remount = false;                             ///< changes what is mounted at the destination
+    bool inode_versions = false;                      ///< "iversion": known to mount(2) alone
+    bool id_mapped = false, recursive_id_map = false; ///< "idmap", "ridmap"
     /// For the file system: {"size", "64k"}, {"sync", ""}.
     std::vector<std::pair<std::string, std::string>> data;
 };

@@ -42,9 +42,9 @@ struct NamespaceName {
     int flag;
 };
 constexpr NamespaceName namespaces[] = {
-    {"user", "user", CLONE_NEWUSER},       {"mount", "mnt", CLONE_NEWNS}, {"pid", "pid", CLONE_NEWPID},
-    {"network", "net", CLONE_NEWNET},      {"ipc", "ipc", CLONE_NEWIPC},  {"uts", "uts", CLONE_NEWUTS},
-    {"cgroup", "cgroup", CLONE_NEWCGROUP},
+    {"user", "user", CLONE_NEWUSER},       {"mount", "mnt", CLONE_NEWNS},   {"pid", "pid", CLONE_NEWPID},
+    {"network", "net", CLONE_NEWNET},      {"ipc", "ipc", CLONE_NEWIPC},    {"uts", "uts", CLONE_NEWUTS},
+    {"cgroup", "cgroup", CLONE_NEWCGROUP}, {"time", "time", CLONE_NEWTIME},
 };
 
 // The kernel's real-time signals begin at 32; glibc keeps the first two, so SIGRTMIN is 34 for every program.

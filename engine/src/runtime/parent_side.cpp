@@ -133,8 +133,8 @@ int find_pid_namespace(const ContainerPlan& plan) {
 
 int same_namespaces(pid_t pid, int flags) {
     int same = 0;
-    for (const int flag :
-         {CLONE_NEWUSER, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS, CLONE_NEWCGROUP}) {
+    for (const int flag : {CLONE_NEWUSER, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS,
+                           CLONE_NEWCGROUP, CLONE_NEWTIME}) {
         if ((flags & flag) == 0)
             continue;
         const std::string name(namespace_file(flag));
@@ -169,14 +169,6 @@ void write_file(const std::string& path, const std::string& text, const char* js
     // One write: /proc/PID/uid_map takes a second one for an attempt to change it.
     if (!file || write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
         base::throw_errno(std::string(json_path) + ": write " + path);
-}
-
-std::string mapping_text(const std::vector<IdMapping>& mappings) {
-    std::string text;
-    for (const IdMapping& mapping : mappings)
-        text += std::to_string(mapping.container) + " " + std::to_string(mapping.host) + " " +
-                std::to_string(mapping.size) + "\n";
-    return text;
 }
 
 void set_rlimits(pid_t pid, const std::vector<Rlimit>& limits) {

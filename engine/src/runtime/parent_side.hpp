@@ -51,7 +51,6 @@ int same_namespaces(pid_t pid, int flags);
 base::UniqueFd open_process_cgroup(const ContainerState& state);
 
 void write_file(const std::string& path, const std::string& text, const char* json_path);
-std::string mapping_text(const std::vector<IdMapping>& mappings);
 void set_rlimits(pid_t pid, const std::vector<Rlimit>& limits);
 
 } // namespace engine::runtime

@@ -4,17 +4,21 @@ atoll_library(engine_runtime
     src/runtime/cgroup.cpp
     src/runtime/child_devices.cpp
     src/runtime/child_mounts.cpp
+    src/runtime/child_namespaces.cpp
     src/runtime/child_process.cpp
     src/runtime/child_root.cpp
     src/runtime/child_sync.cpp
     src/runtime/config.cpp
     src/runtime/config_linux.cpp
+    src/runtime/config_mounts.cpp
     src/runtime/config_resources.cpp
+    src/runtime/config_schedule.cpp
     src/runtime/config_seccomp.cpp
     src/runtime/copy_up.cpp
     src/runtime/device_filter.cpp
     src/runtime/documents.cpp
     src/runtime/foreground.cpp
+    src/runtime/id_mapped_mounts.cpp
     src/runtime/json_cursor.cpp
     src/runtime/kernel.cpp
     src/runtime/launch.cpp
@@ -23,7 +27,9 @@ atoll_library(engine_runtime
     src/runtime/own_binary.cpp
     src/runtime/parent_side.cpp
     src/runtime/plan.cpp
+    src/runtime/plan_namespaces.cpp
     src/runtime/runtime.cpp
+    src/runtime/schedule.cpp
     src/runtime/seccomp.cpp
     src/runtime/stages.cpp
     src/runtime/state.cpp

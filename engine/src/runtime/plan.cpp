@@ -7,6 +7,7 @@
 #include "base/error.hpp"
 #include "base/files.hpp"
 #include "runtime/names.hpp"
+#include "runtime/plan_namespaces.hpp"
 
 namespace engine::runtime {
 
@@ -63,8 +64,10 @@ void plan_file_system(const Mount& mount, const ContainerPlan& plan, const PlanO
     }
     const bool too_long = std::any_of(result.data.begin(), result.data.end(),
                                       [](const auto& entry) { return entry.second.size() > fsconfig_limit; });
+    result.inode_versions = mount.options.inode_versions;
+    result.by_mount_call = too_long || result.inode_versions;
     for (const auto& [key, value] : result.data) {
-        if (!too_long)
+        if (!result.by_mount_call)
             break;
         if (!result.joined_data.empty())
             result.joined_data += ',';
@@ -72,6 +75,14 @@ void plan_file_system(const Mount& mount, const ContainerPlan& plan, const PlanO
     }
     if (result.joined_data.size() > 4095)
         throw base::Error("mounts: " + mount.destination + ": the options are longer than the kernel's 4095 bytes");
+    // Such a file system belongs to the container's user namespace, and only who is privileged over that and over the
+    // mapping's may bring them together; the child is not privileged over the second, which the runtime made.
+    if (result.id_mapped && plan.user_namespace)
+        throw base::Error("mounts: " + mount.destination +
+                          ": not supported: an id mapping of a new file system in a user namespace; bind one");
+    if (result.by_mount_call && result.id_mapped)
+        throw base::Error("mounts: " + mount.destination +
+                          ": not supported: an id mapping with options that need mount(2)");
 }
 
 PlannedMount plan_mount(const Mount& mount, const ContainerPlan& plan, const PlanOptions& options) {
@@ -83,6 +94,17 @@ PlannedMount plan_mount(const Mount& mount, const ContainerPlan& plan, const Pla
     result.propagation_recursive = mount.options.propagation_recursive;
     result.over_procfs = std::find(std::begin(procfs_destinations), std::end(procfs_destinations), mount.destination) !=
                          std::end(procfs_destinations);
+    result.id_mapped = mount.options.id_mapped;
+    result.recursive_id_map = mount.options.recursive_id_map;
+    result.uid_map = mapping_text(mount.uid_mappings);
+    result.gid_map = mapping_text(mount.gid_mappings);
+    if (mount.options.remount) {
+        result.kind = PlannedMount::Kind::remount;
+        result.set = mount.options.set;
+        result.recursive_set = mount.options.recursive_set;
+        result.data = mount.options.data;
+        return result;
+    }
     if (!mount.options.bind) {
         plan_file_system(mount, plan, options, result);
         return result;
@@ -97,30 +119,6 @@ PlannedMount plan_mount(const Mount& mount, const ContainerPlan& plan, const Pla
         result.propagation_recursive = true;
     }
     return result;
-}
-
-void plan_namespaces(const Linux& linux_part, ContainerPlan& plan) {
-    for (const Namespace& entry : linux_part.namespaces) {
-        plan.user_namespace |= entry.flag == CLONE_NEWUSER;
-        if (!entry.path.empty()) {
-            JoinedNamespace joined;
-            joined.flag = entry.flag;
-            joined.fd = base::open_file(entry.path, O_RDONLY);
-            // The user namespace first: it gives the right to join those that it owns.
-            plan.joined.insert(entry.flag == CLONE_NEWUSER ? plan.joined.begin() : plan.joined.end(),
-                               std::move(joined));
-        } else if (entry.flag == CLONE_NEWUSER || entry.flag == CLONE_NEWPID) {
-            plan.clone_flags |= static_cast<unsigned long>(entry.flag);
-        } else {
-            plan.unshare_flags |= static_cast<unsigned long>(entry.flag);
-        }
-    }
-    const Namespace* user = linux_part.find(CLONE_NEWUSER);
-    if (user != nullptr && !user->path.empty() && (plan.clone_flags & CLONE_NEWPID) != 0)
-        throw base::Error("linux.namespaces: not supported: a new pid namespace in a user namespace joined by path");
-    plan.own_mounts = (plan.unshare_flags & CLONE_NEWNS) != 0;
-    plan.bring_up_loopback = (plan.unshare_flags & CLONE_NEWNET) != 0;
-    plan.await_parent = (plan.clone_flags & CLONE_NEWUSER) != 0;
 }
 
 void plan_devices(const Config& config, ContainerPlan& plan) {
@@ -156,6 +154,14 @@ CStringArray::CStringArray(std::vector<std::string> texts) : texts_(std::move(te
     for (std::string& text : texts_)
         pointers_.push_back(text.data());
     pointers_.push_back(nullptr);
+}
+
+std::string mapping_text(const std::vector<IdMapping>& mappings) {
+    std::string text;
+    for (const IdMapping& mapping : mappings)
+        text += std::to_string(mapping.container) + " " + std::to_string(mapping.host) + " " +
+                std::to_string(mapping.size) + "\n";
+    return text;
 }
 
 std::vector<PlannedHook> plan_hooks(const std::vector<Hook>& hooks) {

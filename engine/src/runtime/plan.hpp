@@ -63,11 +63,11 @@ struct ProcessPlan {
 };
 
 struct PlannedMount {
-    enum class Kind { file_system, bind };
+    enum class Kind { file_system, bind, remount };
     Kind kind = Kind::file_system;
     std::string destination, source, type;
     std::vector<std::pair<std::string, std::string>> data; ///< for fsconfig(2); an empty value is a flag
-    std::string joined_data; ///< the same for mount(2), when a value is too long for fsconfig(2); else empty
+    std::string joined_data; ///< the same for mount(2), when a value is too long for fsconfig(2)
     std::uint64_t set = 0, clear = 0, recursive_set = 0, recursive_clear = 0;
     std::uint64_t propagation = 0;
     bool propagation_recursive = false;
@@ -76,6 +76,12 @@ struct PlannedMount {
     bool no_symlinks = false;   ///< proc and sysfs: a symlink in their path could put another tree in their place
     bool over_procfs = false;   ///< the destination may be in procfs
     bool copy_up = false;
+    bool by_mount_call = false; ///< by mount(2): something that the mount API cannot take
+    bool inode_versions = false;
+    bool id_mapped = false, recursive_id_map = false;
+    std::string uid_map, gid_map; ///< as /proc/PID/uid_map takes them; empty: those of the container
+    base::UniqueFd id_map;        ///< a user namespace with the mapping, see id_mapped_mounts.hpp
+    base::UniqueFd tree;          ///< of an id-mapped bind mount: made by the parent
 };
 
 struct PlannedDevice {
@@ -90,6 +96,7 @@ struct PlannedDevice {
 struct JoinedNamespace {
     int flag = 0;
     base::UniqueFd fd;
+    std::string path; ///< for messages
 };
 
 struct ContainerPlan {
@@ -98,6 +105,8 @@ struct ContainerPlan {
     unsigned long unshare_flags = 0;     ///< by the child, the others
     std::vector<JoinedNamespace> joined; ///< in the order of joining, user first; pid is joined by the parent
     bool user_namespace = false;         ///< new or joined
+    std::string uid_map, gid_map;        ///< of a new user namespace
+    std::string time_offsets;            ///< of a new time namespace, as /proc/PID/timens_offsets takes them
     bool bring_up_loopback = false;
     bool own_mounts = true; ///< a new mount namespace
     std::string rootfs;
@@ -128,6 +137,8 @@ struct PlanOptions {
 /// Opens namespaces to join, compiles the seccomp profile; changes nothing. Throws base::Error.
 ContainerPlan make_plan(const Config& config, const PlanOptions& options);
 ProcessPlan make_process_plan(const Process& process, const Linux& linux_part, const PlanOptions& options);
+/// Lines as /proc/PID/uid_map takes them.
+std::string mapping_text(const std::vector<IdMapping>& mappings);
 std::vector<PlannedHook> plan_hooks(const std::vector<Hook>& hooks);
 
 } // namespace engine::runtime

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "runtime/child.hpp"
+#include "runtime/names.hpp"
 
 namespace engine::runtime {
 
@@ -138,6 +139,9 @@ constexpr const char* operation_names[] = {
     "dup",
     "close_range",
     "copy what the tmpfs covers",
+    "write linux.timeOffsets",
+    "map the ids (does the file system support id-mapped mounts?)",
+    "fspick",
     "the directory is outside of the container's root",
     "the file system there is not procfs",
     "the destination is a file of procfs",
@@ -158,6 +162,8 @@ std::string at(const std::vector<T>& list, int index, const char* name,
 std::string mount_text(const PlannedMount& mount) {
     if (mount.kind == PlannedMount::Kind::bind)
         return "bind " + mount.source + " on " + mount.destination;
+    if (mount.kind == PlannedMount::Kind::remount)
+        return "remount " + mount.destination;
     return "mount " + mount.type + " on " + mount.destination;
 }
 
@@ -169,8 +175,12 @@ std::string object_of(const Message& failure, const ContainerPlan* plan, const P
     if (plan != nullptr) {
         switch (failure.stage) {
         case Stage::namespaces: {
-            if (failure.operation == Operation::setns)
-                return "linux.namespaces: join by path";
+            if (failure.operation == Operation::setns && index >= 0 &&
+                static_cast<std::size_t>(index) < plan->joined.size()) {
+                const JoinedNamespace& joined = plan->joined[static_cast<std::size_t>(index)];
+                return "linux.namespaces: join " + std::string(namespace_type(joined.flag)) + " namespace " +
+                       joined.path;
+            }
             return "linux.namespaces";
         }
         case Stage::root:

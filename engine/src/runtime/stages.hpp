@@ -96,6 +96,9 @@ enum class Operation : std::uint8_t {
     dup,
     close_range,
     copy,
+    time_offsets,
+    map_ids,
+    fspick,
     outside_root, ///< the working directory is not below the container's root
     not_procfs,   ///< what should be procfs is another file system
     over_procfs,  ///< a mount would cover a file of procfs

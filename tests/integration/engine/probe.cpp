@@ -5,11 +5,13 @@
 // Static and without anything but libc: it has to run in an empty root.
 #include <dirent.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -18,6 +20,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -90,7 +93,7 @@ std::string status_fields() {
 
 std::string namespaces() {
     Object links;
-    for (const char* name : {"mnt", "pid", "net", "ipc", "uts", "user", "cgroup"})
+    for (const char* name : {"mnt", "pid", "net", "ipc", "uts", "user", "cgroup", "time"})
         links.add_text(name, link_target(std::string("/proc/self/ns/") + name));
     return links.json();
 }
@@ -185,6 +188,37 @@ std::string file(const std::string& path) {
     return about.json();
 }
 
+/// Seconds: what the two clocks of a time namespace say.
+std::string clocks() {
+    Object all;
+    const std::pair<const char*, clockid_t> names[] = {{"monotonic", CLOCK_MONOTONIC}, {"boottime", CLOCK_BOOTTIME}};
+    for (const auto& [name, clock] : names) {
+        timespec now{};
+        clock_gettime(clock, &now);
+        all.add_number(name, now.tv_sec);
+    }
+    return all.json();
+}
+
+std::string scheduling() {
+    Object all;
+    all.add_number("policy", sched_getscheduler(0));
+    sched_param parameters{};
+    sched_getparam(0, &parameters);
+    all.add_number("priority", parameters.sched_priority);
+    all.add_number("nice", getpriority(PRIO_PROCESS, 0));
+    all.add_number("io_priority", syscall(SYS_ioprio_get, 1 /* IOPRIO_WHO_PROCESS */, 0));
+    cpu_set_t cpus;
+    CPU_ZERO(&cpus);
+    sched_getaffinity(0, sizeof cpus, &cpus);
+    std::vector<std::string> numbers;
+    for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+        if (CPU_ISSET(cpu, &cpus))
+            numbers.push_back(std::to_string(cpu));
+    all.add("cpus", array(numbers));
+    return all.json();
+}
+
 int report(int argc, char** argv) {
     Object all;
     all.add_number("pid", getpid());
@@ -216,6 +250,8 @@ int report(int argc, char** argv) {
     all.add("namespaces", namespaces());
     all.add("limits", limits());
     all.add("fds", descriptors());
+    all.add("clocks", clocks());
+    all.add("scheduling", scheduling());
     all.add("mounts", mounts());
     all.add_text("cgroup", read_all("/proc/self/cgroup"));
     all.add_text("oom_score_adj", read_all("/proc/self/oom_score_adj"));

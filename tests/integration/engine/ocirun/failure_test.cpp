@@ -58,7 +58,34 @@ const Case cases[] = {
     {"program that is none", [](Bundle& b) { b.args({"/proc/version"}); }, "exec \"/proc/version\": Permission denied"},
     {"joined namespace",
      [](Bundle& b) { b.namespaces(R"([{"type": "mount"}, {"type": "uts", "path": "/dev/null"}])"); },
-     "linux.namespaces: join by path: setns: Invalid argument"},
+     "linux.namespaces[1].path: /dev/null is no uts namespace"},
+    {"namespace of another type",
+     [](Bundle& b) { b.namespaces(R"([{"type": "mount"}, {"type": "uts", "path": "/proc/self/ns/net"}])"); },
+     "linux.namespaces[1].path: /proc/self/ns/net is no uts namespace, but one of type network"},
+    {"time offset",
+     [](Bundle& b) {
+         b.namespaces(R"([{"type": "mount"}, {"type": "time"}, {"type": "uts"}])");
+         b.linux_part()["timeOffsets"] = json::parse(R"({"boottime": {"secs": -99999999}})"); // before the boot
+     },
+     "linux.namespaces: write linux.timeOffsets: "},
+    {"real-time priority",
+     [](Bundle& b) {
+         b.process()["scheduler"] = json::parse(R"({"policy": "SCHED_DEADLINE", "runtime": 5, "deadline": 4})");
+     },
+     "process.scheduler: sched_setattr: "},
+    {"id mapping of a file system that has none",
+     [](Bundle& b) {
+         b.add_mount(R"({"destination": "/x", "source": "/proc", "options": ["bind"],
+             "uidMappings": [{"containerID": 0, "hostID": 5, "size": 1}],
+             "gidMappings": [{"containerID": 0, "hostID": 5, "size": 1}]})");
+     },
+     "mounts[4]: bind /proc on /x id-mapped: mount_setattr: does the file system support id-mapped mounts?"},
+    {"remount of what is no mount",
+     [](Bundle& b) {
+         std::filesystem::create_directories(b.rootfs("/x"));
+         b.add_mount(R"({"destination": "/x", "options": ["remount", "ro"]})");
+     },
+     "mounts[4]: remount /x: mount_setattr: Invalid argument"},
     {"mappings",
      [](Bundle& b) {
          b.namespaces(R"([{"type": "mount"}, {"type": "uts"}, {"type": "user"}])");

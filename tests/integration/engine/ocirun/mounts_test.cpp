@@ -133,6 +133,86 @@ BOOST_AUTO_TEST_CASE(overlay_with_options_longer_than_the_mount_api_takes) {
     BOOST_TEST(has_option(mount("/merged"), "nosuid"));
 }
 
+BOOST_AUTO_TEST_CASE(owners_are_mapped) {
+    BOOST_REQUIRE(chown((path() + "/data/file").c_str(), 3, 4) == 0);
+    const std::string mapping = R"("uidMappings": [{"containerID": 0, "hostID": 70000, "size": 10}],
+                                   "gidMappings": [{"containerID": 0, "hostID": 80000, "size": 10}]})";
+    add_mount(R"({"destination": "/mapped", "source": "data", "options": ["bind", "idmap"], )" + mapping);
+    add_mount(R"({"destination": "/plain", "source": "data", "options": ["bind"]})");
+    look({"/mapped/file", "/plain/file"});
+    BOOST_TEST(file("/mapped/file").at("uid").as_int64() == 70003);
+    BOOST_TEST(file("/mapped/file").at("gid").as_int64() == 80004);
+    BOOST_TEST(file("/plain/file").at("uid").as_int64() == 3);
+    BOOST_TEST(has_option(mount("/mapped"), "idmapped"));
+
+    mounts().resize(4);
+    add_mount(R"({"destination": "/scratch", "type": "tmpfs", "source": "x", "options": ["mode=777"], )" + mapping);
+    look({"/scratch"});
+    BOOST_TEST(file("/scratch").at("uid").as_int64() == 70000);
+
+    // The user namespace's own mapping: on the disk as in the container.
+    use_user_namespace();
+    mounts().resize(4);
+    add_mount(R"({"destination": "/own", "source": "data", "options": ["bind", "idmap", "ro"]})");
+    look({"/own/file", "/own"});
+    BOOST_TEST(file("/own/file").at("uid").as_int64() == 3);
+    BOOST_TEST(file("/own/file").at("gid").as_int64() == 4);
+    BOOST_TEST(file("/own").at("write").as_int64() == EROFS);
+}
+
+BOOST_AUTO_TEST_CASE(mappings_reach_the_mounts_below_when_asked_to) {
+    base::run_checked({"mount", "-t", "tmpfs", "below", path() + "/data/sub"});
+    const std::string mapping = R"("uidMappings": [{"containerID": 0, "hostID": 70000, "size": 10}],
+                                   "gidMappings": [{"containerID": 0, "hostID": 80000, "size": 10}]})";
+    add_mount(R"({"destination": "/top", "source": "data", "options": ["rbind", "idmap"], )" + mapping);
+    add_mount(R"({"destination": "/all", "source": "data", "options": ["rbind", "ridmap"], )" + mapping);
+    look({"/top", "/top/sub", "/all", "/all/sub"});
+    base::run_checked({"umount", path() + "/data/sub"});
+    BOOST_TEST(file("/top").at("uid").as_int64() == 70000);
+    BOOST_TEST(file("/top/sub").at("uid").as_int64() == 0);
+    BOOST_TEST(file("/all").at("uid").as_int64() == 70000);
+    BOOST_TEST(file("/all/sub").at("uid").as_int64() == 70000);
+}
+
+BOOST_AUTO_TEST_CASE(a_mount_is_changed_by_remount) {
+    add_mount(R"({"destination": "/scratch", "type": "tmpfs", "source": "x", "options": ["size=64k", "nosuid"]})");
+    add_mount(R"({"destination": "/scratch", "type": "tmpfs", "options": ["remount", "size=128k", "noexec"]})");
+    add_mount(R"({"destination": "/data", "source": "data", "options": ["bind"]})");
+    add_mount(R"({"destination": "/data", "options": ["bind", "remount", "ro"]})");
+    look({"/data"});
+    BOOST_TEST(text(mount("/scratch").at("super")).find("size=128k") != std::string::npos);
+    BOOST_TEST(has_option(mount("/scratch"), "nosuid"));
+    BOOST_TEST(has_option(mount("/scratch"), "noexec"));
+    BOOST_TEST(file("/data").at("write").as_int64() == EROFS);
+}
+
+BOOST_AUTO_TEST_CASE(options_of_the_specification_that_are_rare) {
+    add_mount(R"({"destination": "/a", "type": "tmpfs", "source": "x", "options":
+                 ["nosymfollow", "sync", "dirsync", "lazytime", "silent", "loud", "mand", "noiversion", "nodiratime"]})");
+    add_mount(
+        R"({"destination": "/b", "type": "tmpfs", "source": "x", "options": ["iversion", "size=64k", "nosuid"]})");
+    look({});
+    for (const char* option : {"nosymfollow", "nodiratime"})
+        BOOST_TEST(has_option(mount("/a"), option), option);
+    for (const char* option : {"sync", "dirsync", "lazytime"})
+        BOOST_TEST(("," + text(mount("/a").at("super")) + ",").find("," + std::string(option) + ",") !=
+                       std::string::npos,
+                   option);
+    BOOST_TEST(text(mount("/b").at("super")).find("size=64k") != std::string::npos);
+    BOOST_TEST(has_option(mount("/b"), "nosuid"));
+}
+
+BOOST_AUTO_TEST_CASE(propagation_of_the_root) {
+    const std::pair<const char*, const char*> tags[] = {
+        {"shared", "shared:"}, {"private", ""}, {"unbindable", "unbindable"}};
+    for (const auto& [name, tag] : tags) {
+        linux_part()["rootfsPropagation"] = name;
+        look({});
+        BOOST_TEST(text(mount("/").at("tags")).starts_with(tag), name << ": " << text(mount("/").at("tags")));
+        BOOST_TEST((text(mount("/").at("tags")) == "" || *tag != '\0'), name);
+    }
+}
+
 BOOST_AUTO_TEST_CASE(masked_and_readonly_paths) {
     make_file("/secret", "do not read");
     make_file("/hidden/file", "x");

@@ -40,13 +40,34 @@ BOOST_AUTO_TEST_CASE(namespaces_by_type_and_flag) {
 }
 
 BOOST_AUTO_TEST_CASE(options_that_need_what_we_have_not_are_refused) {
-    for (const char* option : {"idmap", "ridmap=x", "remount", "move"}) {
+    for (const char* option : {"idmap=x", "ridmap=x", "move"}) {
         MountOptions options;
         BOOST_TEST(!apply_mount_option(options, option), option);
     }
     MountOptions options;
     BOOST_TEST(apply_mount_option(options, "movement"));
     BOOST_TEST(options.data.size() == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(every_option_of_the_specification_is_known) {
+    const std::vector<std::string> known = known_mount_options();
+    for (const char* option :
+         {"async",      "atime",        "bind",           "defaults",   "dev",          "diratime",   "dirsync",
+          "exec",       "iversion",     "lazytime",       "loud",       "mand",         "noatime",    "nodev",
+          "nodiratime", "noexec",       "noiversion",     "nolazytime", "nomand",       "norelatime", "nostrictatime",
+          "nosuid",     "nosymfollow",  "private",        "ratime",     "rbind",        "rdev",       "rdiratime",
+          "relatime",   "remount",      "rexec",          "rnoatime",   "rnodiratime",  "rnoexec",    "rnorelatime",
+          "rnosuid",    "rnosymfollow", "rnostrictatime", "ro",         "rprivate",     "rrelatime",  "rro",
+          "rrw",        "rshared",      "rslave",         "rsuid",      "rstrictatime", "rsymfollow", "runbindable",
+          "rw",         "shared",       "silent",         "slave",      "strictatime",  "suid",       "symfollow",
+          "sync",       "tmpcopyup",    "unbindable",     "idmap",      "ridmap",       "rnodev"})
+        BOOST_TEST(std::count(known.begin(), known.end(), option) == 1, option);
+    for (const std::string& option : known) {
+        MountOptions options;
+        BOOST_TEST(apply_mount_option(options, option), option);
+        const bool is_data = option == "dirsync" || option == "lazytime" || option == "nolazytime" || option == "sync";
+        BOOST_TEST(options.data.empty() == !is_data, option);
+    }
 }
 
 BOOST_AUTO_TEST_SUITE_END()
