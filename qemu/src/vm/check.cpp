@@ -3,7 +3,7 @@
 
 #include "base/error.hpp"
 #include "base/files.hpp"
-#include "base/process.hpp"
+#include "base/http/client.hpp"
 #include "qemu/rig.hpp"
 #include "steps.hpp"
 #include "up.hpp"
@@ -57,9 +57,8 @@ void start_unit(Rig& rig, const Places& places) {
     rig.fleetctl({"submit", places.source + "/qemu/guest/web.yaml"});
     rig.fleetctl({"start", "web"});
     wait_for_unit(rig);
-    const std::string page =
-        base::run_checked({"curl", "-sS", "--max-time", "20", "--retry", "10", "--retry-all-errors",
-                           fmt::format("http://127.0.0.1:{}/", rig.machine().port(web_port))});
+    base::http::Client client(fmt::format("http://127.0.0.1:{}", rig.machine().port(web_port)));
+    const std::string page = client.get("/").body;
     expect(page == "It works.\n", "from outside the unit answered: " + page);
 }
 
