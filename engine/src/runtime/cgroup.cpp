@@ -20,8 +20,7 @@ namespace engine::runtime {
 namespace {
 
 constexpr std::size_t read_limit = 1024 * 1024;
-// Those with limits that a container can have; "rdma" and "misc" need devices of their own.
-constexpr std::string_view wanted_controllers[] = {"cpuset", "cpu", "io", "memory", "hugetlb", "pids"};
+constexpr std::string_view wanted_controllers[] = {"cpuset", "cpu", "io", "memory", "hugetlb", "pids", "rdma", "misc"};
 
 bool is_cgroup2(const char* path) {
     struct statfs status {};
@@ -130,7 +129,19 @@ std::string Cgroup::mount_point() {
     return mount_from_mountinfo();
 }
 
+std::string Cgroup::of_process(pid_t pid) {
+    const std::string list = "/proc/" + std::to_string(pid) + "/cgroup";
+    const std::string text = base::read_file(list);
+    const std::size_t line = text.starts_with("0::") ? 0 : text.find("\n0::");
+    if (line == std::string::npos)
+        throw base::Error(list + ": the process is in no cgroup of version 2");
+    const std::size_t begin = line + (line == 0 ? 3 : 4);
+    return text.substr(begin, text.find('\n', begin) - begin);
+}
+
 Cgroup Cgroup::open(const std::string& path) {
+    if (path.empty())
+        throw base::Error("the container has no cgroup: it was made by a user without one, or without cgroups");
     Cgroup group(path, mount_point() + path);
     group.directory_.reset(::open(group.absolute_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!group.directory_ && errno != ENOENT)
@@ -202,27 +213,53 @@ void Cgroup::enable_controllers() const {
 }
 
 std::string Cgroup::read(const char* file) const {
+    if (!directory_)
+        throw base::Error(ENOENT, "open cgroup " + absolute_);
     return read_at(directory_.get(), file);
 }
 
+namespace {
+
+/// `cpu.max` is "QUOTA PERIOD"; a new period alone (" PERIOD") keeps the quota.
+std::string with_quota(const std::string& current, const std::string& value) {
+    return value.starts_with(' ') ? current.substr(0, current.find(' ')) + value : value;
+}
+
+} // namespace
+
 void Cgroup::write(const CgroupWrite& entry, const std::string& controllers) const {
-    const std::string controller = entry.file.substr(0, entry.file.find('.'));
-    if (!has_word(controllers, controller))
+    const std::string controller = entry.controller();
+    if (!has_word(controllers, controller)) {
+        if (entry.is_no_limit())
+            return;
         throw base::Error(entry.json_path + ": cgroup controller \"" + controller + "\" is not available in " +
                           absolute_ + " (" + entry.file + ")");
-    const base::UniqueFd file(openat(directory_.get(), entry.file.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
+    }
+    std::string name = entry.file;
+    base::UniqueFd file(openat(directory_.get(), name.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
+    if (!file && errno == ENOENT && name == "io.weight") { // with the BFQ scheduler instead of the cost model
+        name = "io.bfq.weight";
+        file.reset(openat(directory_.get(), name.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
+    }
+    if (!file && errno == ENOENT && entry.optional)
+        return;
     if (!file)
-        base::throw_errno(entry.json_path + ": open " + absolute_ + "/" + entry.file);
-    if (::write(file.get(), entry.value.data(), entry.value.size()) < 0)
-        base::throw_errno(entry.json_path + ": write \"" + entry.value + "\" to " + absolute_ + "/" + entry.file);
+        base::throw_errno(entry.json_path + ": open " + absolute_ + "/" + name);
+    const std::string value = name == "cpu.max" ? with_quota(read("cpu.max"), entry.value) : entry.value;
+    if (::write(file.get(), value.data(), value.size()) < 0)
+        base::throw_errno(entry.json_path + ": write \"" + value + "\" to " + absolute_ + "/" + name);
+}
+
+void Cgroup::write_all(const std::vector<CgroupWrite>& writes) const {
+    if (writes.empty())
+        return;
+    const std::string controllers = read("cgroup.controllers");
+    for (const CgroupWrite& entry : writes)
+        write(entry, controllers);
 }
 
 void Cgroup::apply(const Resources& resources) const {
-    if (!resources.writes.empty()) {
-        const std::string controllers = read("cgroup.controllers");
-        for (const CgroupWrite& entry : resources.writes)
-            write(entry, controllers);
-    }
+    write_all(resources.writes);
     if (resources.has_device_rules)
         attach_device_program(fd(), device_program(resources.devices));
 }
@@ -230,13 +267,35 @@ void Cgroup::apply(const Resources& resources) const {
 void Cgroup::update(const Resources& resources) const {
     if (!directory_)
         throw base::Error("cgroup " + absolute_ + " does not exist");
-    if (!resources.writes.empty()) {
-        const std::string controllers = read("cgroup.controllers");
-        for (const CgroupWrite& entry : resources.writes)
-            write(entry, controllers);
+    if (resources.memory_below_use) {
+        const std::string use = read("memory.current");
+        std::uint64_t bytes = 0;
+        std::from_chars(use.data(), use.data() + use.size(), bytes);
+        if (bytes > *resources.memory_below_use)
+            throw base::Error(EBUSY, "memory.limit: the container uses " + std::to_string(bytes) +
+                                         " bytes, and memory.checkBeforeUpdate is set");
     }
+    write_all(resources.writes);
     if (resources.has_device_rules)
         replace_device_program(fd(), device_program(resources.devices));
+}
+
+void Cgroup::hand_over(uid_t owner) const {
+    const auto give = [&](const char* name, int flags) {
+        if (fchownat(fd(), name, owner, static_cast<gid_t>(-1), flags) < 0 && errno != ENOENT)
+            base::throw_errno("give cgroup " + absolute_ + "/" + name + " to its container");
+    };
+    give("", AT_EMPTY_PATH);
+    const std::optional<std::string> listed = base::read_file_if_exists("/sys/kernel/cgroup/delegate");
+    std::string_view rest =
+        listed ? std::string_view(*listed) : std::string_view("cgroup.procs\ncgroup.threads\ncgroup.subtree_control\n");
+    while (!rest.empty()) {
+        const std::size_t end = rest.find('\n');
+        const std::string name(rest.substr(0, end));
+        rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end + 1);
+        if (!name.empty() && name.find('/') == std::string::npos)
+            give(name.c_str(), AT_SYMLINK_NOFOLLOW);
+    }
 }
 
 std::vector<pid_t> Cgroup::processes() const {

@@ -46,6 +46,7 @@ int make_working_directory(Child& child) noexcept;
 int change_root(Child& child) noexcept;
 int set_limits(Child& child) noexcept;
 int set_security_label(Child& child) noexcept;
+int find_program(Child& child) noexcept;
 int report_created(Child& child) noexcept;
 int find_environment(Child& child) noexcept;
 int load_seccomp_early(Child& child) noexcept;

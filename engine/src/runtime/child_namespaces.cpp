@@ -104,7 +104,8 @@ int join_namespaces(Child& child) noexcept {
         const int namespaces = child.exec->namespaces & ~CLONE_NEWPID;
         if (namespaces != 0 && setns(child.exec->pidfd, namespaces) < 0)
             return child.fail_errno(Operation::setns);
-        return (child.exec->namespaces & CLONE_NEWUSER) != 0 ? become_root(child) : 0;
+        const bool other_user = child.exec->become_root || (child.exec->namespaces & CLONE_NEWUSER) != 0;
+        return other_user ? become_root(child) : 0;
     }
     const ContainerPlan& plan = *child.container;
     const kernel::Fd offsets(plan.time_offsets.empty() ? -1 : open_time_offsets(child));

@@ -157,7 +157,45 @@ int write_procfs(Child& child, int procfs, const char* path, const char* data, s
     return 0;
 }
 
+/// Calls `attempt(path)`, which returns 0 or an errno value, for `program` in each directory of PATH, as execvp(3)
+/// does.
+template <typename F>
+int search(Child& child, const char* program, F&& attempt) noexcept {
+    int last_error = ENOENT;
+    const char* entry = child.process.search_path.c_str();
+    while (*entry != '\0') {
+        const char* const colon = std::strchr(entry, ':');
+        const std::size_t length = colon == nullptr ? std::strlen(entry) : static_cast<std::size_t>(colon - entry);
+        char path[PATH_MAX];
+        const int printed = std::snprintf(path, sizeof path, "%.*s/%s", static_cast<int>(length), entry, program);
+        // An empty or relative entry would be the working directory: the image's to fill.
+        if (length != 0 && entry[0] == '/' && static_cast<std::size_t>(printed) < sizeof path) {
+            const int error = attempt(path);
+            if (error == 0)
+                return 0;
+            if (error != ENOENT && error != ENOTDIR)
+                last_error = error;
+            if (error != ENOENT && error != ENOTDIR && error != EACCES)
+                break;
+        }
+        entry += length + (colon == nullptr ? 0 : 1);
+    }
+    return child.fail(last_error == ENOENT ? Operation::not_found_in_path : Operation::exec, last_error);
+}
+
 } // namespace
+
+int find_program(Child& child) noexcept {
+    // Callers want to hear of a program that is not there from `create`. Whether the process' own user may run it is
+    // seen at exec only.
+    const char* const program = child.process.argv.data()[0];
+    if (std::strchr(program, '/') == nullptr)
+        return search(child, program, [](const char* path) { return access(path, X_OK) == 0 ? 0 : errno; });
+    const kernel::Fd directory(open(child.process.cwd.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!directory.valid() || faccessat(directory.get(), program, X_OK, 0) < 0)
+        return child.fail_errno(Operation::exec);
+    return 0;
+}
 
 int set_names(Child& child) noexcept {
     const ContainerPlan& plan = *child.container;
@@ -252,7 +290,7 @@ int set_identity(Child& child) noexcept {
         if ((process.capabilities.bounding >> capability & 1U) == 0 && prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0)
             return child.fail_errno(Operation::prctl);
     // glibc's wrappers would look for threads to tell; there are none.
-    if (syscall(SYS_setgroups, process.groups.size(), process.groups.data()) < 0)
+    if (!process.keep_groups && syscall(SYS_setgroups, process.groups.size(), process.groups.data()) < 0)
         return child.fail_errno(Operation::setgroups);
     if (syscall(SYS_setresgid, process.gid, process.gid, process.gid) < 0)
         return child.fail_errno(Operation::setgid);
@@ -293,24 +331,10 @@ int execute(Child& child) noexcept {
         execve(program, process.argv.data(), variables);
         return child.fail_errno(Operation::exec);
     }
-    int last_error = ENOENT;
-    const char* entry = process.search_path.c_str();
-    while (*entry != '\0') {
-        const char* const colon = std::strchr(entry, ':');
-        const std::size_t length = colon == nullptr ? std::strlen(entry) : static_cast<std::size_t>(colon - entry);
-        char path[PATH_MAX];
-        const int printed = std::snprintf(path, sizeof path, "%.*s/%s", static_cast<int>(length), entry, program);
-        // An empty or relative entry would be the working directory: the image's to fill.
-        if (length != 0 && entry[0] == '/' && static_cast<std::size_t>(printed) < sizeof path) {
-            execve(path, process.argv.data(), variables);
-            if (errno != ENOENT && errno != ENOTDIR)
-                last_error = errno;
-            if (errno != ENOENT && errno != ENOTDIR && errno != EACCES)
-                break;
-        }
-        entry += length + (colon == nullptr ? 0 : 1);
-    }
-    return child.fail(last_error == ENOENT ? Operation::not_found_in_path : Operation::exec, last_error);
+    return search(child, program, [&](const char* path) {
+        execve(path, process.argv.data(), variables);
+        return errno;
+    });
 }
 
 } // namespace engine::runtime

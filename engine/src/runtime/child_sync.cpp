@@ -2,6 +2,7 @@
 #include <ctime>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -142,7 +143,12 @@ int start_session(Child& child) noexcept {
 }
 
 int await_parent(Child& child) noexcept {
-    return child.container->await_parent ? await_go(child) : 0;
+    if (!child.container->await_parent)
+        return 0;
+    if (const int error = await_go(child))
+        return error;
+    // It was dumpable for the parent to write the id mappings, when that is not root.
+    return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? child.fail_errno(Operation::prctl) : 0;
 }
 
 int await_runtime_hooks(Child& child) noexcept {

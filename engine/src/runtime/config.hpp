@@ -119,12 +119,20 @@ struct DeviceRule {
 /// A write into the container's cgroup, in order: {"memory.max", "1048576"}. The json path is for messages.
 struct CgroupWrite {
     std::string file, value, json_path;
+    bool optional = false; ///< a file that older kernels do not have, and that only completes another
+
+    /// "memory" of "memory.max".
+    std::string controller() const { return file.substr(0, file.find('.')); }
+    /// A value that limits nothing: without the controller there is no limit either.
+    bool is_no_limit() const { return value == "max" || (file == "cpu.max" && (value.starts_with("max") || value.starts_with(' '))); }
 };
 
 struct Resources {
     std::vector<DeviceRule> devices;
     bool has_device_rules = false;
     std::vector<CgroupWrite> writes;
+    /// memory.checkBeforeUpdate: the new limit, which an update must not set below what is used.
+    std::optional<std::uint64_t> memory_below_use;
 };
 
 struct SeccompArgument {

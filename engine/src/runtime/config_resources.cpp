@@ -76,6 +76,14 @@ void read_memory(const JsonCursor& memory, Resources& resources) {
         if (reservation != 0)
             write(resources, value, "memory.low", limit_text(reservation));
     });
+    memory.optional("checkBeforeUpdate", [&](const JsonCursor& value) {
+        if (value.boolean() && limit > 0)
+            resources.memory_below_use = static_cast<std::uint64_t>(limit);
+    });
+    memory.optional("useHierarchy", [](const JsonCursor& value) {
+        if (!value.boolean())
+            value.fail("not supported: cgroup v2 always counts groups below");
+    });
     const auto refuse_nonzero = [&](std::string_view key, const char* reason) {
         memory.optional(key, [&](const JsonCursor& value) {
             if (value.value().is_bool() ? value.boolean() : value.integer(-1, largest) > 0)
@@ -101,13 +109,19 @@ void read_cpu(const JsonCursor& cpu, Resources& resources) {
     std::uint64_t period = 0;
     cpu.optional("quota", [&](const JsonCursor& value) { quota = value.integer(-1, largest); });
     cpu.optional("period", [&](const JsonCursor& value) { period = value.unsigned_integer(); });
-    // The burst is at most the quota: with a larger one the kernel refuses the new quota, so it is reset before.
-    if (quota != 0 || period != 0)
-        write(resources, cpu, "cpu.max",
-              (quota > 0 ? std::to_string(quota) : "max") + " " + std::to_string(period == 0 ? 100000 : period));
+    std::optional<std::uint64_t> burst;
     cpu.optional("burst", [&](const JsonCursor& value) {
-        write(resources, value, "cpu.max.burst", std::to_string(value.unsigned_integer()));
+        burst = value.unsigned_integer();
+        // The kernel refuses a quota below the burst: the old one goes first.
+        if (quota != 0 || period != 0)
+            write(resources, value, "cpu.max.burst", "0");
     });
+    // What is not given stays as it is: the period when it comes last and is missing, the quota by a leading space.
+    const std::string quota_text = quota == 0 ? "" : quota < 0 ? "max" : std::to_string(quota);
+    if (quota != 0 || period != 0)
+        write(resources, cpu, "cpu.max", quota_text + (period == 0 ? "" : " " + std::to_string(period)));
+    if (burst)
+        write(resources, cpu, "cpu.max.burst", std::to_string(*burst));
     cpu.optional("idle", [&](const JsonCursor& value) {
         write(resources, value, "cpu.idle", std::to_string(value.integer(0, 1)));
     });
@@ -129,14 +143,27 @@ void read_cpu(const JsonCursor& cpu, Resources& resources) {
     refuse_nonzero("realtimePeriod");
 }
 
+/// "MAJOR:MINOR" of a block device.
+std::string device_number(const JsonCursor& entry) {
+    std::string text;
+    entry.required("major", [&](const JsonCursor& value) { text = std::to_string(value.number<std::uint32_t>()); });
+    entry.required("minor",
+                   [&](const JsonCursor& value) { text += ":" + std::to_string(value.number<std::uint32_t>()); });
+    return text;
+}
+
+/// 10..1000 onto 1..10000, as all runtimes do; 0: not given.
+std::int64_t io_weight(const JsonCursor& value) {
+    const std::int64_t weight = value.integer(0, 1000);
+    if (weight != 0 && weight < 10)
+        value.fail("is not in 10..1000");
+    return weight == 0 ? 0 : 1 + (weight - 10) * 9999 / 990;
+}
+
 void read_throttle(const JsonCursor& block_io, std::string_view key, const char* name, Resources& resources) {
     block_io.optional(key, [&](const JsonCursor& entries) {
         entries.each([&](const JsonCursor& entry) {
-            std::string line;
-            entry.required("major",
-                           [&](const JsonCursor& major) { line = std::to_string(major.number<std::uint32_t>()); });
-            entry.required(
-                "minor", [&](const JsonCursor& minor) { line += ":" + std::to_string(minor.number<std::uint32_t>()); });
+            std::string line = device_number(entry);
             entry.required("rate", [&](const JsonCursor& rate) {
                 const std::uint64_t number = rate.unsigned_integer();
                 line += std::string(" ") + name + "=" + (number == 0 ? "max" : std::to_string(number));
@@ -148,18 +175,25 @@ void read_throttle(const JsonCursor& block_io, std::string_view key, const char*
 
 void read_block_io(const JsonCursor& block_io, Resources& resources) {
     block_io.optional("weight", [&](const JsonCursor& value) {
-        const std::int64_t weight = value.integer(0, 1000);
-        if (weight != 0 && weight < 10)
-            value.fail("is not in 10..1000");
-        if (weight != 0)
-            write(resources, value, "io.weight", "default " + std::to_string(1 + (weight - 10) * 9999 / 990));
+        if (const std::int64_t weight = io_weight(value); weight != 0)
+            write(resources, value, "io.weight", "default " + std::to_string(weight));
     });
     block_io.optional("leafWeight", [](const JsonCursor& value) {
         if (value.integer(0, 1000) != 0)
             value.fail("not supported: cgroup v2 has no leaf weights");
     });
-    block_io.optional("weightDevice", [](const JsonCursor& devices) {
-        devices.each([](const JsonCursor& device) { device.fail("not supported: weights of single devices"); });
+    block_io.optional("weightDevice", [&](const JsonCursor& devices) {
+        devices.each([&](const JsonCursor& device) {
+            const std::string number = device_number(device);
+            device.optional("leafWeight", [](const JsonCursor& value) {
+                if (value.integer(0, 1000) != 0)
+                    value.fail("not supported: cgroup v2 has no leaf weights");
+            });
+            device.optional("weight", [&](const JsonCursor& value) {
+                if (const std::int64_t weight = io_weight(value); weight != 0)
+                    write(resources, value, "io.weight", number + " " + std::to_string(weight));
+            });
+        });
     });
     read_throttle(block_io, "throttleReadBpsDevice", "rbps", resources);
     read_throttle(block_io, "throttleWriteBpsDevice", "wbps", resources);
@@ -197,12 +231,15 @@ Resources read_resources(const JsonCursor& resources) {
     resources.optional("blockIO", [&](const JsonCursor& block_io) { read_block_io(block_io, result); });
     resources.optional("hugepageLimits", [&](const JsonCursor& limits) {
         limits.each([&](const JsonCursor& entry) {
-            std::string file;
-            entry.required("pageSize", [&](const JsonCursor& size) {
-                file = read_file_name(size, "hugetlb." + size.text() + ".max");
-            });
+            std::string prefix;
+            entry.required("pageSize",
+                           [&](const JsonCursor& size) { prefix = read_file_name(size, "hugetlb." + size.text()); });
             entry.required("limit", [&](const JsonCursor& limit) {
-                write(result, limit, file, std::to_string(limit.unsigned_integer()));
+                const std::string value = std::to_string(limit.unsigned_integer());
+                write(result, limit, prefix + ".max", value);
+                // Reserved but not yet used pages count too, where the kernel can (Linux 5.7).
+                write(result, limit, prefix + ".rsvd.max", value);
+                result.writes.back().optional = true;
             });
         });
     });
@@ -217,7 +254,20 @@ Resources read_resources(const JsonCursor& resources) {
         });
     });
     resources.optional("rdma", [&](const JsonCursor& rdma) {
-        rdma.members([](std::string_view, const JsonCursor& device) { device.fail("not supported: RDMA limits"); });
+        rdma.members([&](std::string_view name, const JsonCursor& device) {
+            if (name.empty() || name.find_first_of(" \n") != std::string_view::npos)
+                device.fail("\"" + std::string(name) + "\" is no device's name");
+            std::string line(name);
+            const auto add = [&](std::string_view key, const char* word) {
+                device.optional(key, [&](const JsonCursor& value) {
+                    line.append(" ").append(word).append("=").append(std::to_string(value.number<std::uint32_t>()));
+                });
+            };
+            add("hcaHandles", "hca_handle");
+            add("hcaObjects", "hca_object");
+            if (line.size() != name.size())
+                write(result, device, "rdma.max", line);
+        });
     });
     // Last: what is given here verbatim wins over what was translated.
     resources.optional("unified", [&](const JsonCursor& unified) {

@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -12,12 +13,14 @@
 #include <ctime>
 
 #include "base/error.hpp"
+#include "base/fault_point.hpp"
 #include "base/files.hpp"
 #include "base/log.hpp"
 #include "base/scope_exit.hpp"
 #include "runtime/id_mapped_mounts.hpp"
 #include "runtime/kernel.hpp"
 #include "runtime/parent_side.hpp"
+#include "runtime/privileges.hpp"
 #include "runtime/schedule.hpp"
 #include "runtime/stages.hpp"
 
@@ -32,16 +35,25 @@ Launch::~Launch() {
 }
 
 void Launch::create() {
+    base::fault_point("configuration");
     read_configuration();
+    base::fault_point("claim");
     lock_ = store_.claim(options_.id);
     claimed_ = true;
+    base::fault_point("save_state");
     store_.save(state_); // before anything is made: `delete --force` finds it should we be killed
+    base::fault_point("make_cgroup");
     make_cgroup();
+    base::fault_point("start_child");
     start_child();
+    base::fault_point("prepare_child");
     prepare_child();
+    base::fault_point("await_created");
     await_created();
+    base::fault_point("pid_file");
     if (!options_.pid_file.empty())
         replace_file(options_.pid_file, std::to_string(launched_.pid), 0644);
+    base::fault_point("after_create");
 }
 
 void Launch::read_configuration() {
@@ -57,8 +69,9 @@ void Launch::read_configuration() {
     state_.annotations.assign(config_.annotations.begin(), config_.annotations.end());
     for (const Namespace& entry : config_.linux_part.namespaces)
         state_.namespaces |= entry.flag;
-    state_.cgroup =
-        config_.linux_part.cgroups_path.empty() ? "/ocirun/" + options_.id : config_.linux_part.cgroups_path;
+    if (options_.cgroup_manager == CgroupManager::cgroupfs)
+        state_.cgroup =
+            config_.linux_part.cgroups_path.empty() ? "/ocirun/" + options_.id : config_.linux_part.cgroups_path;
 
     if (!config_.process)
         throw base::Error(path + ": \"process\" is missing");
@@ -69,17 +82,46 @@ void Launch::read_configuration() {
     PlanOptions plan;
     plan.id = options_.id;
     plan.bundle = options_.bundle;
-    plan.cgroup_path = Cgroup::mount_point() + state_.cgroup;
+    if (!state_.cgroup.empty())
+        plan.cgroup_path = Cgroup::absolute_path(state_.cgroup);
     plan.filter_cache = store_.filter_cache();
     plan.no_pivot = options_.no_pivot;
     plan.new_keyring = options_.new_keyring;
     plan.preserve_fds = options_.preserve_fds;
     plan_ = make_plan(config_, plan);
+    plan_.process.keep_groups = (plan_.clone_flags & CLONE_NEWUSER) != 0 && maps_only_caller(config_.linux_part);
+    check_groups(plan_.process);
 }
 
 void Launch::make_cgroup() {
-    cgroup_ = std::make_unique<Cgroup>(Cgroup::create(state_.cgroup));
-    cgroup_->apply(config_.linux_part.resources);
+    if (!state_.cgroup.empty()) {
+        try {
+            cgroup_ = std::make_unique<Cgroup>(Cgroup::create(state_.cgroup));
+        } catch (const base::Error& error) {
+            // A user who was given no group can have containers, but none with limits.
+            const bool not_ours = error.error() == EACCES || error.error() == EPERM || error.error() == EROFS;
+            if (!not_ours || is_host_root())
+                throw;
+            refuse_limits(config_,
+                          "a user's container, and this user may not make the cgroup: " + std::string(error.what()));
+            state_.cgroup.clear();
+        }
+        store_.save(state_);
+    } else if (options_.cgroup_manager == CgroupManager::disabled) {
+        refuse_limits(config_, "--cgroup-manager disabled");
+    }
+    if (cgroup_)
+        limit_cgroup();
+}
+
+void Launch::limit_cgroup() {
+    base::fault_point("limit_cgroup");
+    Resources resources = config_.linux_part.resources;
+    if (resources.has_device_rules && !is_host_root() && cannot_make_devices(config_))
+        resources.has_device_rules = false; // the kernel would refuse the program; see cannot_make_devices
+    cgroup_->apply(resources);
+    if (const std::optional<uid_t> owner = cgroup_owner(config_))
+        cgroup_->hand_over(*owner);
 }
 
 void Launch::start_child() {
@@ -103,16 +145,23 @@ void Launch::start_child() {
     const PidNamespaceGuard guard(find_pid_namespace(plan_));
     int pidfd = -1;
     clone_args arguments{};
-    arguments.flags = plan_.clone_flags | CLONE_PIDFD | CLONE_INTO_CGROUP;
+    arguments.flags = plan_.clone_flags | CLONE_PIDFD | (cgroup_ ? CLONE_INTO_CGROUP : 0);
     arguments.pidfd = reinterpret_cast<std::uintptr_t>(&pidfd);
     arguments.exit_signal = SIGCHLD;
-    arguments.cgroup = static_cast<std::uint64_t>(cgroup_->fd());
+    arguments.cgroup = cgroup_ ? static_cast<std::uint64_t>(cgroup_->fd()) : 0;
+    // A user who is not root can write the id mappings of a process only when it is dumpable; it stops being so as soon
+    // as they are there, before anything of the container exists that could trace it.
+    const bool dumpable = (plan_.clone_flags & CLONE_NEWUSER) != 0 && geteuid() != 0;
+    if (dumpable)
+        prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
     const pid_t pid = kernel::clone3(arguments);
     if (pid == 0) {
         close(channel.parent.release());
         close(lock_.release()); // shared with us, it would stay locked until exec
         run_container_child(plan_, descriptors);
     }
+    if (dumpable)
+        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     if (pid < 0)
         base::throw_errno("make the container's process (clone3)");
     launched_.pid = pid;
@@ -134,8 +183,7 @@ void Launch::prepare_child() {
     if (config_.process->oom_score_adj)
         write_file(process + "/oom_score_adj", std::to_string(*config_.process->oom_score_adj), "process.oomScoreAdj");
     if ((plan_.clone_flags & CLONE_NEWUSER) != 0) {
-        write_file(process + "/uid_map", plan_.uid_map, "linux.uidMappings");
-        write_file(process + "/gid_map", plan_.gid_map, "linux.gidMappings");
+        write_id_mappings(launched_.pid, config_.linux_part);
         set_rlimits(launched_.pid, plan_.process.rlimits);
     }
     if (plan_.await_parent)
@@ -199,81 +247,6 @@ void Launch::undo() noexcept {
     } catch (const std::exception& error) {
         base::log_warning("container {}: clean up: {}", options_.id, base::error_chain(error));
     }
-}
-
-Launched launch_in_container(const StateStore& store, const ContainerState& state, const Config& config,
-                             const ExecOptions& options) {
-    PlanOptions plan_options;
-    plan_options.id = state.id;
-    plan_options.filter_cache = store.filter_cache();
-    plan_options.preserve_fds = options.preserve_fds;
-    ExecPlan plan;
-    plan.process = make_process_plan(options.process, config.linux_part, plan_options);
-    plan.namespaces = state.namespaces;
-
-    Launched launched;
-    const base::UniqueFd target(kernel::pidfd_open(state.pid));
-    // The pidfd is of the process that has the pid now: of ours only when it began when ours did.
-    if (!target || process_start_time(state.pid) != state.start_time)
-        throw base::Error("container \"" + state.id + "\" is not running");
-    plan.pidfd = target.get();
-    plan.namespaces &= ~same_namespaces(state.pid, plan.namespaces);
-
-    Channel channel;
-    base::UniqueFd console;
-    if (!options.console_socket.empty())
-        console = connect_to(options.console_socket);
-    else if (options.process.terminal && options.take_terminal)
-        std::tie(launched.terminal, console) = socket_pair(SOCK_STREAM);
-    else if (options.process.terminal)
-        throw base::Error("a terminal is asked for: give --console-socket");
-    const ChildDescriptors descriptors{channel.child.get(), -1, console.get(), -1, -1};
-    const PidNamespaceGuard guard((plan.namespaces & CLONE_NEWPID) != 0 ? target.get() : -1);
-    const base::UniqueFd cgroup = open_process_cgroup(state);
-    set_initial_affinity(options.process.exec_affinity);
-    int pidfd = -1;
-    clone_args arguments{};
-    arguments.flags = CLONE_PIDFD | CLONE_INTO_CGROUP;
-    arguments.pidfd = reinterpret_cast<std::uintptr_t>(&pidfd);
-    arguments.exit_signal = SIGCHLD;
-    arguments.cgroup = static_cast<std::uint64_t>(cgroup.get());
-    const pid_t pid = kernel::clone3(arguments);
-    if (pid == 0) {
-        close(channel.parent.release());
-        run_exec_child(plan, descriptors);
-    }
-    if (pid < 0)
-        base::throw_errno("make the process (clone3)");
-    launched.pid = pid;
-    launched.pidfd.reset(pidfd);
-    launched.channel = std::move(channel.parent);
-    channel.child.reset();
-    console.reset();
-    base::ScopeExit kill_child([&] {
-        kernel::pidfd_send_signal(launched.pidfd.get(), SIGKILL);
-        while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
-        }
-    });
-    const std::string process = "/proc/" + std::to_string(pid);
-    if (options.process.oom_score_adj)
-        write_file(process + "/oom_score_adj", std::to_string(*options.process.oom_score_adj), "process.oomScoreAdj");
-    if ((plan.namespaces & CLONE_NEWUSER) != 0)
-        set_rlimits(pid, plan.process.rlimits);
-    const Message message = receive(launched.channel.get(), pid);
-    if (message.kind == Message::Kind::failed)
-        throw base::Error(describe(message, nullptr, plan.process));
-    if (launched.terminal)
-        launched.terminal = receive_terminal(launched.terminal.get());
-    set_scheduling(pid, options.process);
-    set_final_affinity(pid, options.process.exec_affinity);
-    if (!options.pid_file.empty())
-        replace_file(options.pid_file, std::to_string(pid), 0644);
-    send_go(launched.channel.get());
-    if (const std::optional<Message> failure = receive_until_exec(launched.channel.get()))
-        throw base::Error(describe(*failure, nullptr, plan.process));
-    launched.channel.reset();
-    kill_child.dismiss();
-    return launched;
 }
 
 } // namespace engine::runtime

@@ -19,6 +19,7 @@ struct LaunchOptions {
     unsigned preserve_fds = 0;
     bool no_pivot = false;
     bool new_keyring = true;
+    CgroupManager cgroup_manager = CgroupManager::cgroupfs;
 };
 
 /// A process that was made: it is a child of ours.
@@ -56,6 +57,7 @@ public:
 private:
     void read_configuration();
     void make_cgroup();
+    void limit_cgroup(); ///< limits, device rules, ownership
     void start_child();
     void prepare_child(); ///< what only the parent may: id mappings, limits, the pid file
     void await_created();

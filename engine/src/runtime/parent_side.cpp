@@ -17,6 +17,7 @@
 #include "runtime/cgroup.hpp"
 #include "runtime/launch.hpp"
 #include "runtime/names.hpp"
+#include "runtime/privileges.hpp"
 
 namespace engine::runtime {
 
@@ -150,18 +151,11 @@ int same_namespaces(pid_t pid, int flags) {
 }
 
 base::UniqueFd open_process_cgroup(const ContainerState& state) {
-    const std::string mount = Cgroup::mount_point();
-    const std::string list = "/proc/" + std::to_string(state.pid) + "/cgroup";
-    const std::string text = base::read_file(list);
-    const std::size_t line = text.starts_with("0::") ? 0 : text.find("\n0::");
-    if (line == std::string::npos)
-        throw base::Error(list + ": the process is in no cgroup of version 2");
-    const std::size_t begin = line + (line == 0 ? 3 : 4);
-    const std::string path = text.substr(begin, text.find('\n', begin) - begin);
+    const std::string path = Cgroup::of_process(state.pid);
     if (path != state.cgroup && !path.starts_with(state.cgroup + "/"))
         throw base::Error("container \"" + state.id + "\": its first process is in cgroup " + path + ", not in " +
                           state.cgroup);
-    return base::open_file(mount + path, O_RDONLY | O_DIRECTORY);
+    return base::open_file(Cgroup::absolute_path(path), O_RDONLY | O_DIRECTORY);
 }
 
 void write_file(const std::string& path, const std::string& text, const char* json_path) {
@@ -169,6 +163,34 @@ void write_file(const std::string& path, const std::string& text, const char* js
     // One write: /proc/PID/uid_map takes a second one for an attempt to change it.
     if (!file || write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
         base::throw_errno(std::string(json_path) + ": write " + path);
+}
+
+void write_id_mappings(pid_t pid, const Linux& linux_part) {
+    const std::string process = "/proc/" + std::to_string(pid);
+    const auto by_program = [&](const char* program, const std::vector<IdMapping>& mappings, const char* json_path) {
+        std::vector<std::string> command{program, std::to_string(pid)};
+        for (const IdMapping& mapping : mappings)
+            for (const std::uint32_t number : {mapping.container, mapping.host, mapping.size})
+                command.push_back(std::to_string(number));
+        base::with_context(std::string(json_path) +
+                               ": not only the caller's own id, so newuidmap and newgidmap are needed",
+                           [&] { base::run_checked(command); });
+    };
+    if (geteuid() != 0 && !maps_only_caller(linux_part)) {
+        by_program("newuidmap", linux_part.uid_mappings, "linux.uidMappings");
+        by_program("newgidmap", linux_part.gid_mappings, "linux.gidMappings");
+        return;
+    }
+    if (geteuid() != 0) // or a process could leave a group that takes rights away (user_namespaces(7))
+        write_file(process + "/setgroups", "deny", "linux.gidMappings");
+    write_file(process + "/uid_map", mapping_text(linux_part.uid_mappings), "linux.uidMappings");
+    write_file(process + "/gid_map", mapping_text(linux_part.gid_mappings), "linux.gidMappings");
+}
+
+void check_groups(const ProcessPlan& process) {
+    if (process.keep_groups && !process.groups.empty())
+        throw base::Error("process.user.additionalGids: not possible in this user namespace: the kernel denies "
+                          "setgroups(2) where a user has mapped nothing but his own ids");
 }
 
 void set_rlimits(pid_t pid, const std::vector<Rlimit>& limits) {

@@ -51,6 +51,10 @@ int same_namespaces(pid_t pid, int flags);
 base::UniqueFd open_process_cgroup(const ContainerState& state);
 
 void write_file(const std::string& path, const std::string& text, const char* json_path);
+/// Of a new user namespace's first process. One that is not root writes its own ids itself; more take newuidmap(1).
+void write_id_mappings(pid_t pid, const Linux& linux_part);
+/// Throws when groups are asked for that cannot be set.
+void check_groups(const ProcessPlan& process);
 void set_rlimits(pid_t pid, const std::vector<Rlimit>& limits);
 
 } // namespace engine::runtime

@@ -17,8 +17,10 @@ atoll_library(engine_runtime
     src/runtime/copy_up.cpp
     src/runtime/device_filter.cpp
     src/runtime/documents.cpp
+    src/runtime/exec_request.cpp
     src/runtime/foreground.cpp
     src/runtime/id_mapped_mounts.cpp
+    src/runtime/join.cpp
     src/runtime/json_cursor.cpp
     src/runtime/kernel.cpp
     src/runtime/launch.cpp
@@ -28,17 +30,29 @@ atoll_library(engine_runtime
     src/runtime/parent_side.cpp
     src/runtime/plan.cpp
     src/runtime/plan_namespaces.cpp
+    src/runtime/privileges.cpp
     src/runtime/runtime.cpp
     src/runtime/schedule.cpp
     src/runtime/seccomp.cpp
     src/runtime/stages.cpp
     src/runtime/state.cpp
+    src/runtime/statistics.cpp
   LINK base base_json libseccomp.a)
+
+atoll_library(ocirun_program
+  SOURCES
+    src/ocirun/command_line.cpp
+    src/ocirun/commands.cpp
+    src/ocirun/error_log.cpp
+    src/ocirun/program.cpp
+    src/ocirun/reports.cpp
+    src/ocirun/update_request.cpp
+  LINK engine_runtime)
 
 # Static: it is run for every container, and the dynamic loader would be the larger part of its time.
 atoll_program(ocirun STATIC
-  SOURCES src/ocirun/command_line.cpp src/ocirun/main.cpp
-  LINK engine_runtime)
+  SOURCES src/ocirun/main.cpp
+  LINK ocirun_program)
 if(TARGET ocirun)
   # After an archive named libX.a CMake switches the linker back to shared libraries, unless told otherwise.
   set_target_properties(ocirun PROPERTIES LINK_SEARCH_END_STATIC ON)

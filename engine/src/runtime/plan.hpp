@@ -47,6 +47,7 @@ struct ProcessPlan {
     uid_t uid = 0;
     gid_t gid = 0;
     std::vector<gid_t> groups;
+    bool keep_groups = false; ///< setgroups(2) is denied in the user namespace: the caller's groups stay
     mode_t umask = 0022;
     CapabilitySets capabilities;
     unsigned last_capability = 0;

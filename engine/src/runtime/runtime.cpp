@@ -6,15 +6,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <charconv>
-
 #include "base/error.hpp"
+#include "base/fault_point.hpp"
 #include "base/files.hpp"
 #include "base/log.hpp"
 #include "runtime/foreground.hpp"
 #include "runtime/kernel.hpp"
-#include "runtime/names.hpp"
 #include "runtime/parent_side.hpp"
+#include "runtime/statistics.hpp"
 
 namespace engine::runtime {
 
@@ -42,7 +41,8 @@ std::string describe_start_failure(const StateStore& store, const ContainerState
     PlanOptions options;
     options.id = state.id;
     options.bundle = state.bundle;
-    options.cgroup_path = Cgroup::mount_point() + state.cgroup;
+    if (!state.cgroup.empty())
+        options.cgroup_path = Cgroup::absolute_path(state.cgroup);
     options.filter_cache = store.filter_cache();
     const ContainerPlan plan = make_plan(config, options);
     return describe(failure, &plan, plan.process);
@@ -56,77 +56,11 @@ void await_end(const ContainerState& state) {
         poll(&wait, 1, static_cast<int>(std::chrono::milliseconds(kill_timeout).count()));
 }
 
-std::uint32_t parse_number(std::string_view text, const char* what) {
-    std::uint32_t number = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (error != std::errc{} || end != text.data() + text.size())
-        throw base::Error(std::string(what) + " \"" + std::string(text) + "\" is not a number");
-    return number;
-}
-
-void apply_user(User& user, std::string_view text) {
-    const std::size_t colon = text.find(':');
-    user.uid = parse_number(text.substr(0, colon), "user");
-    if (colon != std::string_view::npos)
-        user.gid = parse_number(text.substr(colon + 1), "group");
-}
-
-void add_capabilities(Process& process, const std::vector<std::string>& names) {
-    for (const std::string& name : names) {
-        const std::optional<unsigned> number = capability_number(name);
-        if (!number)
-            throw base::Error("unknown capability \"" + name + "\"");
-        if (!process.capabilities)
-            process.capabilities.emplace();
-        const std::uint64_t bit = std::uint64_t{1} << *number;
-        process.capabilities->bounding |= bit;
-        process.capabilities->permitted |= bit;
-        process.capabilities->effective |= bit;
-    }
-}
-
-void set_environment(std::vector<std::string>& environment, const std::string& variable) {
-    const std::size_t equals = variable.find('=');
-    if (equals == std::string::npos || equals == 0)
-        throw base::Error("environment \"" + variable + "\" is not of the form NAME=value");
-    const std::string prefix = variable.substr(0, equals + 1);
-    for (std::string& existing : environment) {
-        if (existing.starts_with(prefix)) {
-            existing = variable;
-            return;
-        }
-    }
-    environment.push_back(variable);
-}
-
-Process exec_process(const ExecRequest& request, const Config& config) {
-    if (!request.process_file.empty())
-        return parse_process(base::read_file(request.process_file), request.process_file);
-    if (!config.process)
-        throw base::Error("config.json: \"process\" is missing");
-    Process process = *config.process;
-    process.args = request.args;
-    process.terminal = request.terminal;
-    process.console_rows = process.console_columns = 0;
-    for (const std::string& variable : request.env)
-        set_environment(process.env, variable);
-    if (!request.cwd.empty())
-        process.cwd = request.cwd;
-    if (!request.user.empty()) {
-        process.user.additional_gids.clear();
-        apply_user(process.user, request.user);
-    }
-    for (const unsigned gid : request.additional_gids)
-        process.user.additional_gids.push_back(gid);
-    process.no_new_privileges |= request.no_new_privileges;
-    add_capabilities(process, request.capabilities);
-    return process;
-}
-
 } // namespace
 
-void Runtime::create(const LaunchOptions& options) {
-    Launch launch(store_, options, true, false);
+void Runtime::create(LaunchOptions options) {
+    options.cgroup_manager = cgroup_manager_;
+    Launch launch(store_, std::move(options), true, false);
     launch.create();
     launch.commit();
 }
@@ -138,8 +72,10 @@ void Runtime::start(const std::string& id) {
     if (status != Status::created)
         throw base::Error("container \"" + id + "\" is " + to_string(status) + ", not created");
     const std::string path = store_.start_socket(id);
+    base::fault_point("start");
     const base::UniqueFd connection = connect_to(path);
     base::check(unlink(path.c_str()), "remove " + path);
+    base::fault_point("started");
     if (const std::optional<Message> failure = receive_until_exec(connection.get())) {
         await_end(state); // so that `delete` finds it stopped
         throw base::Error(describe_start_failure(store_, state, *failure));
@@ -148,10 +84,12 @@ void Runtime::start(const std::string& id) {
     run_late_hooks(config.hooks.poststart, "poststart", state, Status::running);
 }
 
-int Runtime::run(const RunOptions& options) {
+int Runtime::run(RunOptions options) {
+    options.launch.cgroup_manager = cgroup_manager_;
     const SignalForwarder signals(!options.detach);
-    Launch launch(store_, options.launch, false, !options.detach);
+    Launch launch(store_, std::move(options.launch), false, !options.detach);
     launch.create();
+    base::fault_point("release");
     launch.release();
     launch.commit();
     const ContainerState state = launch.state();
@@ -167,9 +105,9 @@ int Runtime::run(const RunOptions& options) {
 int Runtime::exec(const ExecRequest& request) {
     const ContainerState state = store_.load(request.id);
     const Status status = store_.status(state);
-    if (status == Status::paused)
+    if (status == Status::paused && !request.ignore_paused)
         throw base::Error("container \"" + request.id + "\" is paused");
-    if (status != Status::running && status != Status::created)
+    if (status != Status::running && status != Status::created && status != Status::paused)
         throw base::Error("container \"" + request.id + "\" is " + std::string(to_string(status)) + ", not running");
     const Config config = load_config(store_, state);
     ExecOptions options;
@@ -184,26 +122,45 @@ int Runtime::exec(const ExecRequest& request) {
     return request.detach ? 0 : attend(launched, signals);
 }
 
+namespace {
+
+/// containerd and others look for "container not running" to tell an end from a failure.
+[[noreturn]] void throw_not_running(const std::string& id, Status status) {
+    throw base::Error("container not running: \"" + id + "\" is " + to_string(status));
+}
+
+void kill_all(const ContainerState& state, int signal) {
+    const Cgroup group = Cgroup::open(state.cgroup);
+    if (signal == SIGKILL) {
+        group.kill();
+        return;
+    }
+    for (const pid_t pid : group.processes())
+        if (::kill(pid, signal) < 0 && errno != ESRCH)
+            base::throw_errno("signal process " + std::to_string(pid));
+}
+
+} // namespace
+
 void Runtime::kill(const std::string& id, int signal, bool all) {
     const ContainerState state = store_.load(id);
     const Status status = store_.status(state);
-    if (all && !state.cgroup.empty()) {
-        const Cgroup group = Cgroup::open(state.cgroup);
-        if (signal == SIGKILL) {
-            group.kill();
-            return;
-        }
-        for (const pid_t pid : group.processes())
-            if (::kill(pid, signal) < 0 && errno != ESRCH)
-                base::throw_errno("signal process " + std::to_string(pid));
+    // Without a cgroup the kernel kills all with the first process of a pid namespace; other signals it has to pass on.
+    const bool first_takes_all = signal == SIGKILL && (state.namespaces & CLONE_NEWPID) != 0;
+    if (all && !(state.cgroup.empty() && first_takes_all)) {
+        kill_all(state, signal);
         return;
     }
     if (status == Status::stopped || status == Status::creating)
-        throw base::Error("container \"" + id + "\" is " + std::string(to_string(status)) + ", not running");
+        throw_not_running(id, status);
     const base::UniqueFd process(kernel::pidfd_open(state.pid));
     if (!process || process_start_time(state.pid) != state.start_time)
-        throw base::Error("container \"" + id + "\" is not running");
-    base::check(kernel::pidfd_send_signal(process.get(), signal), "signal container \"" + id + "\"");
+        throw_not_running(id, Status::stopped);
+    if (kernel::pidfd_send_signal(process.get(), signal) == 0)
+        return;
+    if (errno == ESRCH)
+        throw_not_running(id, Status::stopped);
+    base::throw_errno("signal container \"" + id + "\"");
 }
 
 void Runtime::remove(const std::string& id, bool force) {
@@ -232,11 +189,14 @@ void Runtime::remove(const std::string& id, bool force) {
         const base::UniqueFd process(kernel::pidfd_open(state.pid));
         if (process && process_start_time(state.pid) == state.start_time)
             kernel::pidfd_send_signal(process.get(), SIGKILL);
+        if (state.cgroup.empty())
+            await_end(state);
     }
     finish(state);
 }
 
 void Runtime::finish(const ContainerState& state) {
+    base::fault_point("finish");
     if (!state.cgroup.empty()) {
         const Cgroup group = Cgroup::open(state.cgroup);
         if (group.populated()) {
@@ -244,8 +204,10 @@ void Runtime::finish(const ContainerState& state) {
             if (!group.wait_until_empty(kill_timeout))
                 throw base::Error(ETIMEDOUT, "container \"" + state.id + "\": wait for the end of its processes");
         }
+        base::fault_point("remove_cgroup");
         group.remove();
     }
+    base::fault_point("remove_state");
     std::optional<Config> config;
     try {
         config = load_config(store_, state);
@@ -280,15 +242,27 @@ void Runtime::pause(const std::string& id, bool paused) {
     Cgroup::open(state.cgroup).freeze(paused);
 }
 
-void Runtime::update(const std::string& id, const std::string& resources_file) {
+void Runtime::update(const std::string& id, const std::string& document, const std::string& name) {
     const base::UniqueFd lock = store_.lock(id);
     const ContainerState state = store_.load(id);
     if (store_.status(state) == Status::stopped)
         throw base::Error("container \"" + id + "\" is stopped");
-    constexpr std::size_t limit = 1024 * 1024;
-    const std::string text = resources_file == "-" ? base::read_fd(STDIN_FILENO, limit, "standard input")
-                                                   : base::read_file(resources_file, limit);
-    Cgroup::open(state.cgroup).update(parse_resources(text, resources_file));
+    Cgroup::open(state.cgroup).update(parse_resources(document, name));
+}
+
+std::string Runtime::statistics(const std::string& id) {
+    const ContainerState state = store_.load(id);
+    if (store_.status(state) == Status::stopped)
+        throw_not_running(id, Status::stopped);
+    return statistics_event(state);
+}
+
+void Runtime::watch(const std::string& id, std::chrono::milliseconds interval,
+                    const std::function<void(const std::string&)>& report) {
+    const ContainerState state = store_.load(id);
+    if (store_.status(state) == Status::stopped)
+        throw_not_running(id, Status::stopped);
+    watch_container(state, interval, report);
 }
 
 std::vector<pid_t> Runtime::processes(const std::string& id) {

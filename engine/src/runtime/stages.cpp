@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "base/fault_point.hpp"
 #include "runtime/child.hpp"
 #include "runtime/names.hpp"
 
@@ -39,6 +40,7 @@ constexpr Step container_steps[] = {
     {Stage::change_root, change_root},
     {Stage::limits, set_limits},
     {Stage::security_label, set_security_label},
+    {Stage::program, find_program},
     {Stage::created, report_created},
     {Stage::environment, find_environment},
     {Stage::descriptors, prepare_descriptors},
@@ -79,10 +81,23 @@ constexpr bool covers_every_stage() {
 }
 static_assert(covers_every_stage());
 
+/// In the order of Stage; tests name them.
+constexpr const char* stage_names[] = {
+    "session",        "await_parent",      "namespaces",         "root",        "mounts",   "devices",
+    "console",        "hooks_of_runtime",  "hooks_of_container", "sysctl",      "names",    "masked_paths",
+    "readonly_paths", "working_directory", "readonly_mounts",    "change_root", "limits",   "security_label",
+    "program",        "created",           "environment",        "seccomp",     "identity", "capabilities",
+    "seccomp_late",   "start_hooks",       "descriptors",        "exec",
+};
+static_assert(std::size(stage_names) == static_cast<std::size_t>(Stage::exec) + 1);
+
 [[noreturn]] void walk(Child& child, std::span<const Step> steps) noexcept {
     for (const Step& step : steps) {
         child.index = -1;
-        const int error = step.run(child);
+        child.operation = Operation::none;
+        int error = base::fault_at(stage_names[static_cast<std::size_t>(step.stage)]);
+        if (error == 0)
+            error = step.run(child);
         if (error == 0)
             continue;
         const Message failure{Message::Kind::failed, step.stage, child.operation, error, child.index};
@@ -237,6 +252,7 @@ std::string object_of(const Message& failure, const ContainerPlan* plan, const P
         return "process.user";
     case Stage::capabilities:
         return "process.capabilities";
+    case Stage::program:
     case Stage::exec:
         return "exec \"" + std::string(process.argv.data()[0]) + "\"";
     default:

@@ -39,6 +39,7 @@ enum class Stage : std::uint8_t {
     change_root,
     limits,
     security_label,
+    program,
     created,
     environment,
     seccomp,
@@ -133,6 +134,7 @@ struct ExecPlan {
     ProcessPlan process;
     int pidfd = -1;
     int namespaces = 0;
+    bool become_root = false; ///< the user namespace was joined before the clone
 };
 [[noreturn]] void run_exec_child(const ExecPlan& plan, const ChildDescriptors& descriptors) noexcept;
 

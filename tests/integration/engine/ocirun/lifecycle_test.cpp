@@ -297,27 +297,4 @@ BOOST_AUTO_TEST_CASE(many_at_once_leave_nothing) {
     BOOST_TEST(leftovers() == "");
 }
 
-BOOST_AUTO_TEST_CASE(errors_go_to_the_log) {
-    const base::RunResult result = ocirun({"--log", path() + "/log", "--log-format", "json", "start", "n\"o"});
-    BOOST_TEST(result.status.code == 1);
-    const json::value entry = json::parse(base::read_file(path() + "/log"));
-    BOOST_TEST(text(entry.at("level")) == "error");
-    BOOST_TEST(text(entry.at("msg")).find("container id \"n\"o\"") != std::string::npos);
-}
-
-BOOST_AUTO_TEST_CASE(wrong_command_lines_exit_with_2) {
-    for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{{},
-                                                                                       {"fly"},
-                                                                                       {"create"},
-                                                                                       {"create", "--wings", "x"},
-                                                                                       {"kill", "x", "NOSIG"},
-                                                                                       {"exec", "x"},
-                                                                                       {"run", "a", "b"},
-                                                                                       {"create", "--pid-file"}})
-        BOOST_TEST(ocirun(words).status.code == 2);
-    BOOST_TEST(ocirun({"--help"}).status.success());
-    BOOST_TEST(ocirun({"create", "--help"}).output.find("--console-socket PATH") != std::string::npos);
-    BOOST_TEST(json::parse(ocirun({"features"}).output).at("linux").at("seccomp").at("enabled").as_bool());
-}
-
 BOOST_AUTO_TEST_SUITE_END()

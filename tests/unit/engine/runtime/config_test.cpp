@@ -229,15 +229,23 @@ BOOST_AUTO_TEST_CASE(limits_become_cgroup_writes) {
     BOOST_TEST(writes(R"({"cpu": {"shares": 1024}})") == "cpu.weight=39;");
     BOOST_TEST(writes(R"({"cpu": {"shares": 2}})") == "cpu.weight=1;");
     BOOST_TEST(writes(R"({"cpu": {"shares": 262144}})") == "cpu.weight=10000;");
-    BOOST_TEST(writes(R"({"cpu": {"quota": 50000}})") == "cpu.max=50000 100000;");
+    BOOST_TEST(writes(R"({"cpu": {"quota": 50000}})") == "cpu.max=50000;");
     BOOST_TEST(writes(R"({"cpu": {"quota": -1, "period": 20000}})") == "cpu.max=max 20000;");
+    BOOST_TEST(writes(R"({"cpu": {"period": 20000}})") == "cpu.max= 20000;"); // the quota stays
+    BOOST_TEST(writes(R"({"cpu": {"quota": 9000, "burst": 5000}})") ==
+               "cpu.max.burst=0;cpu.max=9000;cpu.max.burst=5000;");
     BOOST_TEST(writes(R"({"cpu": {"cpus": "0-1", "mems": "0"}})") == "cpuset.cpus=0-1;cpuset.mems=0;");
     BOOST_TEST(writes(R"({"pids": {"limit": 5}})") == "pids.max=5;");
     BOOST_TEST(writes(R"({"pids": {"limit": 0}})") == "");
     BOOST_TEST(writes(R"({"pids": {"limit": -1}})") == "pids.max=max;");
     BOOST_TEST(writes(R"({"blockIO": {"weight": 500, "throttleReadBpsDevice":
                        [{"major": 8, "minor": 0, "rate": 1000}]}})") == "io.weight=default 4950;io.max=8:0 rbps=1000;");
-    BOOST_TEST(writes(R"({"hugepageLimits": [{"pageSize": "2MB", "limit": 9}]})") == "hugetlb.2MB.max=9;");
+    BOOST_TEST(writes(R"({"hugepageLimits": [{"pageSize": "2MB", "limit": 9}]})") ==
+               "hugetlb.2MB.max=9;hugetlb.2MB.rsvd.max=9;");
+    BOOST_TEST(writes(R"({"blockIO": {"weightDevice": [{"major": 8, "minor": 16, "weight": 1000}]}})") ==
+               "io.weight=8:16 10000;");
+    BOOST_TEST(writes(R"({"rdma": {"mlx5_1": {"hcaHandles": 3, "hcaObjects": 10000}}})") ==
+               "rdma.max=mlx5_1 hca_handle=3 hca_object=10000;");
     BOOST_TEST(writes(R"({"pids": {"limit": 5}, "unified": {"pids.max": "7"}})") == "pids.max=5;pids.max=7;");
     const Config config = parse(with("/linux/resources", R"({"pids": {"limit": 5}})"));
     BOOST_TEST(config.linux_part.resources.writes[0].json_path == "linux.resources.pids.limit");
