@@ -15,8 +15,9 @@ struct Child {
     int started = -1;                      ///< connection of `start`: takes the failure after it
     Operation operation = Operation::none; ///< set before a step that may fail
     int index = -1;
-    bool seccomp_loaded = false;
-    char home[4096 + 8]{}; ///< "HOME=..." when it was looked up
+    int listener_connection = -1; ///< to who gets the seccomp listener
+    int listener_document = -1;   ///< memfd: what is sent with it
+    char home[4096 + 8]{};        ///< "HOME=..." when it was looked up
     const char** environment = nullptr;
 
     /// Notes where we are, so that a failing step can be returned in one line.
@@ -26,6 +27,9 @@ struct Child {
     }
     int fail_errno(Operation what) noexcept { return fail(what, errno); }
 };
+
+/// Loads the filter; its listener is sent on. 0 or errno with child.operation set.
+int load_filter_with_listener(Child& child) noexcept;
 
 // Each returns 0 or an errno value, with child.operation and child.index set.
 int start_session(Child& child) noexcept;

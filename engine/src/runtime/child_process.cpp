@@ -26,6 +26,8 @@ int load_filter(Child& child) noexcept {
     const SeccompFilter& filter = child.process.seccomp;
     if (filter.program.empty())
         return 0;
+    if (!child.process.seccomp_listener.empty())
+        return load_filter_with_listener(child);
     sock_fprog program{static_cast<unsigned short>(filter.program.size()),
                        const_cast<sock_filter*>(filter.program.data())}; // the kernel only reads it
     if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, filter.load_flags, &program) < 0)

@@ -15,14 +15,27 @@ namespace engine::runtime {
 
 namespace {
 
-int await_go(Child& child) noexcept {
+/// `from` is the channel or the connection of `start`. With the message may come what the seccomp listener is for.
+int await_go(Child& child, int from) noexcept {
     Message message;
+    iovec data{&message, sizeof message};
+    alignas(cmsghdr) char control[CMSG_SPACE(2 * sizeof(int))]{};
+    msghdr header{};
+    header.msg_iov = &data;
+    header.msg_iovlen = 1;
+    header.msg_control = control;
+    header.msg_controllen = sizeof control;
     ssize_t size = 0;
     do
-        size = recv(child.descriptors.channel, &message, sizeof message, 0);
+        size = recvmsg(from, &header, MSG_CMSG_CLOEXEC);
     while (size < 0 && errno == EINTR);
     if (size != sizeof message || message.kind != Message::Kind::go)
         return child.fail(Operation::channel, size < 0 ? errno : EPIPE);
+    const cmsghdr* const passed = CMSG_FIRSTHDR(&header);
+    if (passed != nullptr && passed->cmsg_type == SCM_RIGHTS && passed->cmsg_len == CMSG_LEN(2 * sizeof(int))) {
+        std::memcpy(&child.listener_connection, CMSG_DATA(passed), sizeof(int));
+        std::memcpy(&child.listener_document, CMSG_DATA(passed) + sizeof(int), sizeof(int));
+    }
     return 0;
 }
 
@@ -44,7 +57,8 @@ int await_start(Child& child) noexcept {
     if (child.started < 0)
         return child.fail_errno(Operation::channel);
     close(child.descriptors.listener);
-    return 0;
+    // The connection is all that `start` has to say, unless the filter has a listener.
+    return child.process.seccomp_listener.empty() ? 0 : await_go(child, child.started);
 }
 
 int run_hooks(Child& child, const std::vector<PlannedHook>& hooks, int state) noexcept {
@@ -145,7 +159,7 @@ int start_session(Child& child) noexcept {
 int await_parent(Child& child) noexcept {
     if (!child.container->await_parent)
         return 0;
-    if (const int error = await_go(child))
+    if (const int error = await_go(child, child.descriptors.channel))
         return error;
     // It was dumpable for the parent to write the id mappings, when that is not root.
     return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? child.fail_errno(Operation::prctl) : 0;
@@ -156,7 +170,7 @@ int await_runtime_hooks(Child& child) noexcept {
         return 0;
     if (const int error = tell(child, Message::Kind::prepared))
         return error;
-    return await_go(child);
+    return await_go(child, child.descriptors.channel);
 }
 
 int run_container_hooks(Child& child) noexcept {
@@ -166,7 +180,7 @@ int run_container_hooks(Child& child) noexcept {
 int report_created(Child& child) noexcept {
     if (const int error = tell(child, Message::Kind::created))
         return error;
-    return child.descriptors.listener >= 0 ? await_start(child) : await_go(child);
+    return child.descriptors.listener >= 0 ? await_start(child) : await_go(child, child.descriptors.channel);
 }
 
 int run_start_hooks(Child& child) noexcept {

@@ -152,7 +152,10 @@ struct SeccompProfile {
     std::vector<std::uint32_t> architectures; ///< SCMP_ARCH_*
     unsigned load_flags = 0;                  ///< SECCOMP_FILTER_FLAG_*
     std::vector<SeccompRule> rules;
-    std::string text; ///< the profile as JSON: what the filter cache compares
+    std::string text;          ///< the profile as JSON: what the filter cache compares
+    bool notifies = false;     ///< SCMP_ACT_NOTIFY is among the actions
+    std::string listener_path; ///< of the socket that takes the listener; given when `notifies`
+    std::string listener_metadata;
 };
 
 struct Linux {

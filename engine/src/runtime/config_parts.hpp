@@ -18,6 +18,12 @@ Linux read_linux(const JsonCursor& linux_part);
 Resources read_resources(const JsonCursor& resources);
 SeccompProfile read_seccomp(const JsonCursor& seccomp);
 
+/// The names read_seccomp knows, for `features`.
+std::vector<std::string> seccomp_actions();
+std::vector<std::string> seccomp_operators();
+std::vector<std::string> seccomp_architectures();
+std::vector<std::string> seccomp_flags();
+
 /// Removes repeated slashes and "." components and takes ".." back lexically, never above "/".
 std::string normal_path(const std::string& path);
 

@@ -13,6 +13,7 @@
 #include "runtime/launch.hpp"
 #include "runtime/parent_side.hpp"
 #include "runtime/schedule.hpp"
+#include "runtime/seccomp_listener.hpp"
 #include "runtime/stages.hpp"
 
 namespace engine::runtime {
@@ -159,7 +160,11 @@ Launched launch_in_container(const StateStore& store, const ContainerState& stat
     if (!options.pid_file.empty())
         replace_file(options.pid_file, std::to_string(launched.pid), 0644);
     base::fault_point("exec_release");
-    send_go(launched.channel.get());
+    if (const std::optional<ListenerOffer> offer =
+            offer_listener(config.linux_part.seccomp, state, Status::running, launched.pid))
+        send_go_with(launched.channel.get(), *offer);
+    else
+        send_go(launched.channel.get());
     if (const std::optional<Message> failure = receive_until_exec(launched.channel.get()))
         throw base::Error(describe(*failure, nullptr, plan.process));
     launched.channel.reset();

@@ -22,6 +22,7 @@
 #include "runtime/parent_side.hpp"
 #include "runtime/privileges.hpp"
 #include "runtime/schedule.hpp"
+#include "runtime/seccomp_listener.hpp"
 #include "runtime/stages.hpp"
 
 namespace engine::runtime {
@@ -212,7 +213,11 @@ void Launch::await_created() {
 }
 
 void Launch::release() {
-    send_go(launched_.channel.get());
+    if (const std::optional<ListenerOffer> offer =
+            offer_listener(config_.linux_part.seccomp, state_, Status::created, state_.pid))
+        send_go_with(launched_.channel.get(), *offer);
+    else
+        send_go(launched_.channel.get());
     if (const std::optional<Message> failure = receive_until_exec(launched_.channel.get()))
         throw base::Error(describe(*failure, &plan_, plan_.process));
     launched_.channel.reset();

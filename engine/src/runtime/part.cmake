@@ -3,6 +3,7 @@ atoll_library(engine_runtime
   SOURCES
     src/runtime/cgroup.cpp
     src/runtime/child_devices.cpp
+    src/runtime/child_listener.cpp
     src/runtime/child_mounts.cpp
     src/runtime/child_namespaces.cpp
     src/runtime/child_process.cpp
@@ -34,6 +35,7 @@ atoll_library(engine_runtime
     src/runtime/runtime.cpp
     src/runtime/schedule.cpp
     src/runtime/seccomp.cpp
+    src/runtime/seccomp_listener.cpp
     src/runtime/stages.cpp
     src/runtime/state.cpp
     src/runtime/statistics.cpp

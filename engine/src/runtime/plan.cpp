@@ -204,8 +204,10 @@ ProcessPlan make_process_plan(const Process& process, const Linux& linux_part, c
     plan.apparmor = process.apparmor_profile == "unconfined" ? "" : process.apparmor_profile;
     if (!plan.apparmor.empty())
         check_apparmor(plan.apparmor);
-    if (linux_part.seccomp)
+    if (linux_part.seccomp) {
         plan.seccomp = FilterCache(options.filter_cache).get(*linux_part.seccomp);
+        plan.seccomp_listener = linux_part.seccomp->listener_path;
+    }
     if (linux_part.personality) {
         plan.set_personality = true;
         plan.personality = *linux_part.personality;

@@ -53,8 +53,9 @@ struct ProcessPlan {
     unsigned last_capability = 0;
     std::vector<Rlimit> rlimits;
     bool no_new_privileges = false;
-    SeccompFilter seccomp; ///< empty: none
-    std::string apparmor;  ///< empty: none
+    SeccompFilter seccomp;        ///< empty: none
+    std::string seccomp_listener; ///< path of the socket that takes the listener; empty: SCMP_ACT_NOTIFY is not used
+    std::string apparmor;         ///< empty: none
     bool terminal = false;
     winsize size{};
     std::string keyring; ///< name of the session keyring; empty: the caller's is kept

@@ -13,6 +13,7 @@
 #include "runtime/foreground.hpp"
 #include "runtime/kernel.hpp"
 #include "runtime/parent_side.hpp"
+#include "runtime/seccomp_listener.hpp"
 #include "runtime/statistics.hpp"
 
 namespace engine::runtime {
@@ -71,16 +72,20 @@ void Runtime::start(const std::string& id) {
     const Status status = store_.status(state);
     if (status != Status::created)
         throw base::Error("container \"" + id + "\" is " + to_string(status) + ", not created");
+    const Config config = load_config(store_, state);
+    const std::optional<ListenerOffer> listener =
+        offer_listener(config.linux_part.seccomp, state, status, state.pid); // before the container knows of us
     const std::string path = store_.start_socket(id);
     base::fault_point("start");
     const base::UniqueFd connection = connect_to(path);
     base::check(unlink(path.c_str()), "remove " + path);
+    if (listener)
+        send_go_with(connection.get(), *listener);
     base::fault_point("started");
     if (const std::optional<Message> failure = receive_until_exec(connection.get())) {
         await_end(state); // so that `delete` finds it stopped
         throw base::Error(describe_start_failure(store_, state, *failure));
     }
-    const Config config = load_config(store_, state);
     run_late_hooks(config.hooks.poststart, "poststart", state, Status::running);
 }
 

@@ -157,6 +157,7 @@ constexpr const char* operation_names[] = {
     "write linux.timeOffsets",
     "map the ids (does the file system support id-mapped mounts?)",
     "fspick",
+    "send the seccomp listener",
     "the directory is outside of the container's root",
     "the file system there is not procfs",
     "the destination is a file of procfs",
@@ -247,7 +248,8 @@ std::string object_of(const Message& failure, const ContainerPlan* plan, const P
         return "process.apparmorProfile: " + process.apparmor;
     case Stage::seccomp:
     case Stage::seccomp_late:
-        return "linux.seccomp: load the filter";
+        return failure.operation == Operation::send_listener ? "linux.seccomp.listenerPath: " + process.seccomp_listener
+                                                             : "linux.seccomp: load the filter";
     case Stage::identity:
         return "process.user";
     case Stage::capabilities:

@@ -100,6 +100,7 @@ enum class Operation : std::uint8_t {
     time_offsets,
     map_ids,
     fspick,
+    send_listener,
     outside_root, ///< the working directory is not below the container's root
     not_procfs,   ///< what should be procfs is another file system
     over_procfs,  ///< a mount would cover a file of procfs
