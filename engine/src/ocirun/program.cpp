@@ -17,6 +17,7 @@
 #include "runtime/names.hpp"
 #include "runtime/own_binary.hpp"
 #include "runtime/runtime.hpp"
+#include "runtime/specification.hpp"
 
 namespace ocirun {
 
@@ -207,7 +208,7 @@ int run_program(int argc, char** argv) noexcept {
             return 0;
         }
         if (global.has("version")) {
-            print(fmt::format("ocirun {}\nspec: 1.1.0\n", base::version()));
+            print(fmt::format("ocirun {}\nspec: {}\n", base::version(), engine::runtime::specification_version));
             return 0;
         }
         const ErrorLog log{global.get("log"), global.get("log-format") == "json"};

@@ -27,16 +27,22 @@ constexpr Link links[] = {
     {"/dev/stderr", "/proc/self/fd/2"}, {"/dev/ptmx", "pts/ptmx"},
 };
 
-/// True when `name` is the node already; anything else of an image's that is there is removed.
-bool is_there(int parent, const char* name, const PlannedDevice& device) noexcept {
+bool is_device(const struct stat& status, const PlannedDevice& device) noexcept {
+    return (status.st_mode & S_IFMT) == (device.mode & S_IFMT) &&
+           (S_ISFIFO(device.mode) || status.st_rdev == makedev(device.major, device.minor));
+}
+
+/// 0 when `name` is to be made, EEXIST when it is the node already; another error when it is something else.
+int look_at_place(Child& child, int parent, const char* name, const PlannedDevice& device) noexcept {
     struct stat status {};
     if (fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
-        return false;
-    if ((status.st_mode & S_IFMT) == (device.mode & S_IFMT) &&
-        (S_ISFIFO(device.mode) || status.st_rdev == makedev(device.major, device.minor)))
-        return true;
+        return 0;
+    if (is_device(status, device))
+        return EEXIST;
+    if (!device.may_replace) // "the runtime MUST generate an error"
+        return child.fail(Operation::other_file, ENOTUNIQ);
     unlinkat(parent, name, S_ISDIR(status.st_mode) ? AT_REMOVEDIR : 0);
-    return false;
+    return 0;
 }
 
 int make_node(Child& child, const PlannedDevice& device) noexcept {
@@ -44,13 +50,31 @@ int make_node(Child& child, const PlannedDevice& device) noexcept {
     const kernel::Fd parent(kernel::make_parent_in_root(child.root, device.path.c_str(), name));
     if (!parent.valid())
         return child.fail_errno(Operation::make_path);
-    if (!is_there(parent.get(), name, device) &&
-        mknodat(parent.get(), name, device.mode, makedev(device.major, device.minor)) < 0)
+    const int place = look_at_place(child, parent.get(), name, device);
+    if (place != 0 && place != EEXIST)
+        return place;
+    if (place == 0 && mknodat(parent.get(), name, device.mode, makedev(device.major, device.minor)) < 0)
         return child.fail_errno(Operation::mknod);
     // The umask is 0 here (see start_session), so the mode is as asked.
     if (fchownat(parent.get(), name, device.uid, device.gid, AT_SYMLINK_NOFOLLOW) < 0)
         return child.fail_errno(Operation::chown);
     return 0;
+}
+
+/// Mounts `tree` on the file `path`, made when missing. Not followed: a symlink of the image's could put the device
+/// over any file of the container.
+int cover_file(Child& child, int tree, const char* path) noexcept {
+    const char* name = nullptr;
+    const kernel::Fd parent(kernel::make_parent_in_root(child.root, path, name));
+    if (!parent.valid())
+        return child.fail_errno(Operation::make_path);
+    const kernel::Fd made(openat(parent.get(), name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (!made.valid() && errno != EEXIST)
+        return child.fail_errno(Operation::open);
+    const kernel::Fd destination(openat(parent.get(), name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    if (!destination.valid())
+        return child.fail_errno(Operation::open);
+    return kernel::move_mount(tree, destination.get()) < 0 ? child.fail_errno(Operation::move_mount) : 0;
 }
 
 int bind_node(Child& child, const PlannedDevice& device) noexcept {
@@ -61,12 +85,9 @@ int bind_node(Child& child, const PlannedDevice& device) noexcept {
     struct stat status {};
     if (fstat(tree.get(), &status) < 0)
         return child.fail_errno(Operation::stat);
-    if ((status.st_mode & S_IFMT) != (device.mode & S_IFMT) || status.st_rdev != makedev(device.major, device.minor))
-        return child.fail(Operation::wrong_device, ENODEV);
-    const kernel::Fd destination(kernel::make_file_in_root(child.root, device.path.c_str()));
-    if (!destination.valid())
-        return child.fail_errno(Operation::make_path);
-    return kernel::move_mount(tree.get(), destination.get()) < 0 ? child.fail_errno(Operation::move_mount) : 0;
+    if (!is_device(status, device))
+        return child.fail(Operation::other_device, ENODEV);
+    return cover_file(child, tree.get(), device.path.c_str());
 }
 
 int make_links(Child& child) noexcept {
@@ -106,18 +127,7 @@ int bind_console(Child& child) noexcept {
     const kernel::Fd tree(kernel::open_tree(child.terminal, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH));
     if (!tree.valid())
         return child.fail_errno(Operation::open_tree);
-    const char* name = nullptr;
-    const kernel::Fd parent(kernel::make_parent_in_root(child.root, "/dev/console", name));
-    if (!parent.valid())
-        return child.fail_errno(Operation::make_path);
-    const kernel::Fd made(openat(parent.get(), name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-    if (!made.valid() && errno != EEXIST)
-        return child.fail_errno(Operation::open);
-    // Not followed: a symlink of the image's could put the terminal over any file of the container.
-    const kernel::Fd destination(openat(parent.get(), name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
-    if (!destination.valid())
-        return child.fail_errno(Operation::open);
-    return kernel::move_mount(tree.get(), destination.get()) < 0 ? child.fail_errno(Operation::move_mount) : 0;
+    return cover_file(child, tree.get(), "/dev/console");
 }
 
 } // namespace
@@ -147,7 +157,7 @@ int open_console(Child& child) noexcept {
     if (!master.valid())
         return child.fail_errno(Operation::open);
     if (kernel::file_system_magic(master.get()) != DEVPTS_SUPER_MAGIC)
-        return child.fail(Operation::wrong_device, ENODEV);
+        return child.fail(Operation::no_devpts, ENODEV);
     int locked = 0;
     if (ioctl(master.get(), TIOCSPTLCK, &locked) < 0)
         return child.fail_errno(Operation::ioctl);

@@ -96,8 +96,10 @@ int join_by_path(Child& child, bool& root_taken) noexcept {
 } // namespace
 
 int join_namespaces(Child& child) noexcept {
-    if (const int error = open_host_procfs(child))
-        return error;
+    const bool makes_time = child.container != nullptr && (child.container->unshare_flags & CLONE_NEWTIME) != 0;
+    if (makes_time || !child.process.apparmor.empty())
+        if (const int error = open_host_procfs(child))
+            return error;
     if (child.exec != nullptr) {
         // All at once: the kernel checks them as one and joins the user namespace first. The pid namespace was
         // joined by our parent, we are in it.

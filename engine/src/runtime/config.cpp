@@ -13,32 +13,37 @@ namespace {
 
 constexpr std::int64_t highest_id = 0xfffffffeLL; // 0xffffffff is "no id" to the kernel
 
-std::uint64_t read_capability_set(const JsonCursor& names) {
+/// Unknown ones are warnings by the specification: a configuration may name those of a later kernel.
+std::uint64_t read_capability_set(const JsonCursor& names, std::vector<std::string>& warnings) {
     std::uint64_t set = 0;
     names.each([&](const JsonCursor& name) {
-        const std::optional<unsigned> number = capability_number(name.string());
-        if (!number)
-            name.fail("unknown capability \"" + name.string() + "\"");
-        set |= std::uint64_t{1} << *number;
+        if (const std::optional<unsigned> number = capability_number(name.string()))
+            set |= std::uint64_t{1} << *number;
+        else
+            warnings.push_back(name.path() + ": unknown capability \"" + name.string() + "\" is not granted");
     });
     return set;
 }
 
-CapabilitySets read_capabilities(const JsonCursor& capabilities) {
+CapabilitySets read_capabilities(const JsonCursor& capabilities, std::vector<std::string>& warnings) {
     CapabilitySets sets;
     const auto read = [&](std::string_view key, std::uint64_t& set) {
-        capabilities.optional(key, [&](const JsonCursor& names) { set = read_capability_set(names); });
+        capabilities.optional(key, [&](const JsonCursor& names) { set = read_capability_set(names, warnings); });
     };
     read("bounding", sets.bounding);
     read("effective", sets.effective);
     read("inheritable", sets.inheritable);
     read("permitted", sets.permitted);
     read("ambient", sets.ambient);
-    // capset(2) refuses the first, prctl(2) the second: say it with the name of the field.
-    if ((sets.effective & ~sets.permitted) != 0)
-        capabilities.fail("\"effective\" holds capabilities that \"permitted\" does not");
-    if ((sets.ambient & ~(sets.permitted & sets.inheritable)) != 0)
-        capabilities.fail("\"ambient\" holds capabilities that \"permitted\" and \"inheritable\" do not both hold");
+    // capset(2) and prctl(2) would refuse: "cannot be granted" is a warning as well.
+    const auto keep = [&](std::uint64_t& set, std::uint64_t possible, const char* message) {
+        if ((set & ~possible) != 0)
+            warnings.push_back(capabilities.path() + message);
+        set &= possible;
+    };
+    keep(sets.effective, sets.permitted, ".effective: what \"permitted\" does not hold is not granted");
+    keep(sets.ambient, sets.permitted & sets.inheritable,
+         ".ambient: what \"permitted\" and \"inheritable\" do not both hold is not granted");
     return sets;
 }
 
@@ -163,8 +168,9 @@ Process read_process(const JsonCursor& process) {
         });
     });
     process.required("cwd", [&](const JsonCursor& cwd) { result.cwd = cwd.absolute_path(); });
-    process.optional("capabilities",
-                     [&](const JsonCursor& capabilities) { result.capabilities = read_capabilities(capabilities); });
+    process.optional("capabilities", [&](const JsonCursor& capabilities) {
+        result.capabilities = read_capabilities(capabilities, result.warnings);
+    });
     process.optional("rlimits", [&](const JsonCursor& rlimits) { result.rlimits = read_rlimits(rlimits); });
     process.optional("noNewPrivileges", [&](const JsonCursor& flag) { result.no_new_privileges = flag.boolean(); });
     process.optional("oomScoreAdj", [&](const JsonCursor& adjustment) {
@@ -218,18 +224,19 @@ Config parse_config(std::string_view text, const std::string& name, const std::s
     top.optional("mounts", [&](const JsonCursor& mounts) { check_id_mapped_mounts(mounts, config); });
     const Linux& parts = config.linux_part;
     if (parts.find(CLONE_NEWUTS) == nullptr && (!config.hostname.empty() || !config.domainname.empty()))
-        top.fail("hostname: needs a uts namespace in linux.namespaces, or the host's would change");
+        top.fail_at(config.hostname.empty() ? "domainname" : "hostname",
+                    "needs a uts namespace in linux.namespaces, or the host's would change");
     return config;
 }
 
 Process parse_process(std::string_view text, const std::string& name) {
     const json::value document = base::parse_json(text, name);
-    return read_process(JsonCursor(document, name));
+    return read_process(JsonCursor(document, name, "process."));
 }
 
 Resources parse_resources(std::string_view text, const std::string& name) {
     const json::value document = base::parse_json(text, name);
-    return read_resources(JsonCursor(document, name));
+    return read_resources(JsonCursor(document, name, "linux.resources."));
 }
 
 } // namespace engine::runtime

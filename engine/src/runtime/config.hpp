@@ -56,8 +56,9 @@ struct Process {
     bool no_new_privileges = false;
     std::optional<int> oom_score_adj;
     std::optional<Scheduler> scheduler;
-    std::optional<int> io_priority; ///< class and priority as ioprio_set(2) takes them
-    CpuAffinity exec_affinity;      ///< of processes that join, not of the container's first
+    std::optional<int> io_priority;    ///< class and priority as ioprio_set(2) takes them
+    CpuAffinity exec_affinity;         ///< of processes that join, not of the container's first
+    std::vector<std::string> warnings; ///< what is wrong and, by the specification, no reason to refuse
     std::string apparmor_profile;
 };
 
@@ -124,7 +125,9 @@ struct CgroupWrite {
     /// "memory" of "memory.max".
     std::string controller() const { return file.substr(0, file.find('.')); }
     /// A value that limits nothing: without the controller there is no limit either.
-    bool is_no_limit() const { return value == "max" || (file == "cpu.max" && (value.starts_with("max") || value.starts_with(' '))); }
+    bool is_no_limit() const {
+        return value == "max" || (file == "cpu.max" && (value.starts_with("max") || value.starts_with(' ')));
+    }
 };
 
 struct Resources {

@@ -142,7 +142,7 @@ void read_namespaces(const JsonCursor& linux_part, Linux& result) {
         });
     });
     if (result.find(CLONE_NEWNS) == nullptr)
-        linux_part.fail("namespaces: \"mount\" is missing: without it the container's mounts would be the host's");
+        linux_part.fail_at("namespaces", "\"mount\" is missing: without it the container's mounts would be the host's");
     const auto read = [&](std::string_view key, std::vector<IdMapping>& mappings) {
         linux_part.optional(key, [&](const JsonCursor& entries) { mappings = read_id_mappings(entries); });
     };
@@ -151,9 +151,11 @@ void read_namespaces(const JsonCursor& linux_part, Linux& result) {
     const Namespace* user = result.find(CLONE_NEWUSER);
     const bool own_user = user != nullptr && user->path.empty();
     if (own_user && (result.uid_mappings.empty() || result.gid_mappings.empty()))
-        linux_part.fail("uidMappings, gidMappings: a new user namespace needs both");
+        linux_part.fail_at(result.uid_mappings.empty() ? "uidMappings" : "gidMappings",
+                           "a new user namespace needs both mappings");
     if (!own_user && (!result.uid_mappings.empty() || !result.gid_mappings.empty()))
-        linux_part.fail("uidMappings, gidMappings: are for a new user namespace only");
+        linux_part.fail_at(result.uid_mappings.empty() ? "gidMappings" : "uidMappings",
+                           "is for a new user namespace only");
 }
 
 } // namespace

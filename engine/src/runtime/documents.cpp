@@ -4,9 +4,11 @@
 #include "base/cli.hpp"
 #include "base/json.hpp"
 #include "engine/capabilities.hpp"
+#include "runtime/config_parts.hpp"
 #include "runtime/mount_options.hpp"
 #include "runtime/names.hpp"
 #include "runtime/runtime.hpp"
+#include "runtime/specification.hpp"
 
 namespace engine::runtime {
 
@@ -69,7 +71,7 @@ constexpr std::string_view config_template = R"({
 std::string features_document() {
     const json::object document{
         {"ociVersionMin", "1.0.0"},
-        {"ociVersionMax", "1.1.0"},
+        {"ociVersionMax", specification_version},
         {"hooks", strings({"prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"})},
         {"mountOptions", strings(known_mount_options())},
         {"linux",
@@ -81,22 +83,16 @@ std::string features_document() {
              {"seccomp",
               json::object{
                   {"enabled", true},
-                  {"actions",
-                   strings({"SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_TRAP",
-                            "SCMP_ACT_ERRNO", "SCMP_ACT_TRACE", "SCMP_ACT_ALLOW", "SCMP_ACT_LOG"})},
-                  {"operators", strings({"SCMP_CMP_NE", "SCMP_CMP_LT", "SCMP_CMP_LE", "SCMP_CMP_EQ", "SCMP_CMP_GE",
-                                         "SCMP_CMP_GT", "SCMP_CMP_MASKED_EQ"})},
-                  {"archs", strings({"SCMP_ARCH_X86", "SCMP_ARCH_X86_64", "SCMP_ARCH_X32", "SCMP_ARCH_ARM",
-                                     "SCMP_ARCH_AARCH64", "SCMP_ARCH_RISCV64"})},
-                  {"knownFlags",
-                   strings({"SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW"})},
-                  {"supportedFlags",
-                   strings({"SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW"})},
+                  {"actions", strings(seccomp_actions())},
+                  {"operators", strings(seccomp_operators())},
+                  {"archs", strings(seccomp_architectures())},
+                  {"knownFlags", strings(seccomp_flags())},
+                  {"supportedFlags", strings(seccomp_flags())},
               }},
              {"apparmor", json::object{{"enabled", true}}},
              {"selinux", json::object{{"enabled", false}}},
              {"intelRdt", json::object{{"enabled", false}}},
-             {"mountExtensions", json::object{{"idmap", json::object{{"enabled", false}}}}},
+             {"mountExtensions", json::object{{"idmap", json::object{{"enabled", true}}}}},
          }},
         {"annotations", json::object{{"org.atoll.ocirun.version", base::version()}}},
         {"potentiallyUnsafeConfigAnnotations", json::array{}},

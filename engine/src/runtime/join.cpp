@@ -104,6 +104,7 @@ ExecPlan make_exec_plan(const StateStore& store, const ContainerState& state, co
     plan.namespaces = state.namespaces & ~same_namespaces(state.pid, state.namespaces);
     plan.process.keep_groups = (plan.namespaces & CLONE_NEWUSER) != 0 && groups_are_denied(state);
     check_groups(plan.process);
+    log_warnings(plan.process);
     return plan;
 }
 

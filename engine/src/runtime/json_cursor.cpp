@@ -1,6 +1,7 @@
 #include "runtime/json_cursor.hpp"
 
 #include "base/error.hpp"
+#include "runtime/specification.hpp"
 
 namespace engine::runtime {
 
@@ -15,9 +16,24 @@ std::string JsonCursor::path() const {
     return path.append(key_);
 }
 
+namespace {
+
+[[noreturn]] void throw_problem(const std::string& name, const char* within, const std::string& path,
+                                const std::string& problem) {
+    const std::string section = specification_section(within + path);
+    throw base::Error(name + ": " + (path.empty() ? "" : path + ": ") + problem +
+                      (section.empty() ? "" : " (" + section + ")"));
+}
+
+} // namespace
+
 void JsonCursor::fail(const std::string& problem) const {
+    throw_problem(*name_, within_, path(), problem);
+}
+
+void JsonCursor::fail_at(std::string_view key, const std::string& problem) const {
     const std::string where = path();
-    throw base::Error(*name_ + ": " + (where.empty() ? "" : where + ": ") + problem);
+    throw_problem(*name_, within_, (where.empty() ? "" : where + ".") + std::string(key), problem);
 }
 
 const json::object& JsonCursor::object() const {

@@ -1,4 +1,5 @@
-// Walks a JSON document; a problem is thrown as "NAME: path.to.value: problem". The path is put together only then.
+// Walks config.json or a part of it; a problem is thrown as "NAME: path.to.value: problem (config.md, "Section")". Path
+// and section are put together only then.
 #pragma once
 #include <cstdint>
 #include <limits>
@@ -14,10 +15,14 @@ namespace json = boost::json;
 
 class JsonCursor {
 public:
-    /// The whole document, called `name` in messages.
-    JsonCursor(const json::value& value, const std::string& name) : value_(&value), name_(&name) {}
+    /// The whole document, called `name` in messages. `within` is what it is of config.json, "process." say: it says
+    /// which section of the specification a problem is about.
+    JsonCursor(const json::value& value, const std::string& name, const char* within = "")
+        : value_(&value), name_(&name), within_(within) {}
 
     [[noreturn]] void fail(const std::string& problem) const;
+    /// As `fail`, about the member `key`, which may be missing.
+    [[noreturn]] void fail_at(std::string_view key, const std::string& problem) const;
     std::string path() const;
 
     bool is_null() const { return value_->is_null(); }
@@ -68,9 +73,9 @@ public:
 
 private:
     JsonCursor(const json::value& value, const JsonCursor& parent, std::string_view key)
-        : value_(&value), parent_(&parent), key_(key), name_(parent.name_) {}
+        : value_(&value), parent_(&parent), key_(key), name_(parent.name_), within_(parent.within_) {}
     JsonCursor(const json::value& value, const JsonCursor& parent, std::size_t index)
-        : value_(&value), parent_(&parent), index_(index), name_(parent.name_) {}
+        : value_(&value), parent_(&parent), index_(index), name_(parent.name_), within_(parent.within_) {}
     const json::value* find(std::string_view key) const;
     const json::object& object() const;
     const json::array& array() const;
@@ -80,6 +85,7 @@ private:
     std::string_view key_;
     std::size_t index_ = 0;
     const std::string* name_;
+    const char* within_;
 };
 
 } // namespace engine::runtime

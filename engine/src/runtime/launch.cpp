@@ -92,6 +92,7 @@ void Launch::read_configuration() {
     plan_ = make_plan(config_, plan);
     plan_.process.keep_groups = (plan_.clone_flags & CLONE_NEWUSER) != 0 && maps_only_caller(config_.linux_part);
     check_groups(plan_.process);
+    log_warnings(plan_.process);
 }
 
 void Launch::make_cgroup() {
@@ -170,11 +171,16 @@ void Launch::start_child() {
     launched_.channel = std::move(channel.parent);
     launched_.terminal = std::move(terminal_end);
     state_.pid = pid;
-    // The child has at least one message to wait for before these are read.
+    if (!creating && !created)
+        return;
+    // The child has at least one message to wait for before these are read. Hooks in the container are told the pid
+    // that it has there.
+    ContainerState inside = state_;
+    inside.pid = pid_inside(pid, plan_);
     if (creating)
-        base::write_all(creating.get(), state_document(state_, Status::creating, false), "state");
+        base::write_all(creating.get(), state_document(inside, Status::creating, false), "state");
     if (created)
-        base::write_all(created.get(), state_document(state_, Status::created, false), "state");
+        base::write_all(created.get(), state_document(inside, Status::created, false), "state");
 }
 
 void Launch::prepare_child() {
@@ -240,7 +246,7 @@ void Launch::undo() noexcept {
     }
     try {
         if (launched_.pid > 0)
-            run_runtime_hooks(config_.hooks.poststop, "poststop", state_, Status::stopped);
+            run_late_hooks(config_.hooks.poststop, "poststop", state_, Status::stopped);
     } catch (const std::exception& error) {
         base::log_warning("container {}: {}", options_.id, base::error_chain(error));
     }

@@ -89,6 +89,9 @@ Launched launch_in_container(const StateStore& store, const ContainerState& stat
 /// Runs hooks in the runtime's namespaces with the state document as input. Throws for the first that fails.
 void run_runtime_hooks(const std::vector<Hook>& hooks, const char* name, const ContainerState& state, Status status);
 
+/// Hooks whose failure changes nothing any more (specification, "Lifecycle"): each that fails is a warning.
+void run_late_hooks(const std::vector<Hook>& hooks, const char* name, const ContainerState& state, Status status);
+
 /// Connects to the console socket. Throws base::Error.
 base::UniqueFd connect_to(const std::string& path);
 

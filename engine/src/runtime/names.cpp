@@ -1,9 +1,12 @@
 #include "runtime/names.hpp"
 
+#include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <charconv>
 
@@ -83,6 +86,14 @@ unsigned last_kernel_capability() {
     while (last < 63 && prctl(PR_CAPBSET_READ, last + 1, 0, 0, 0) >= 0)
         ++last;
     return last;
+}
+
+std::uint64_t permitted_capabilities() {
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct data[2]{};
+    if (syscall(SYS_capget, &header, data) < 0)
+        return 0; // cannot be: version and pid are right
+    return std::uint64_t{data[1].permitted} << 32 | data[0].permitted;
 }
 
 std::optional<int> rlimit_number(std::string_view name) {

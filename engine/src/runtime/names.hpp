@@ -13,6 +13,9 @@ std::optional<unsigned> capability_number(std::string_view name);
 /// The highest capability the running kernel knows (/proc/sys/kernel/cap_last_cap); higher ones are no error to drop.
 unsigned last_kernel_capability();
 
+/// What the calling process may use or give away, one bit a capability.
+std::uint64_t permitted_capabilities();
+
 /// "RLIMIT_NOFILE" -> RLIMIT_NOFILE.
 std::optional<int> rlimit_number(std::string_view name);
 

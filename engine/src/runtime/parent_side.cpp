@@ -13,6 +13,7 @@
 
 #include "base/error.hpp"
 #include "base/files.hpp"
+#include "base/log.hpp"
 #include "base/process.hpp"
 #include "runtime/cgroup.hpp"
 #include "runtime/launch.hpp"
@@ -132,6 +133,25 @@ int find_pid_namespace(const ContainerPlan& plan) {
     return -1;
 }
 
+void log_warnings(const ProcessPlan& plan) {
+    for (const std::string& warning : plan.warnings)
+        base::log_warning("{}", warning);
+}
+
+pid_t pid_inside(pid_t pid, const ContainerPlan& plan) {
+    if ((plan.clone_flags & CLONE_NEWPID) != 0)
+        return 1;
+    if (find_pid_namespace(plan) < 0)
+        return pid;
+    // The last number of the line: from the outermost namespace to the process' own.
+    const std::string status = base::read_file("/proc/" + std::to_string(pid) + "/status");
+    const std::size_t line = status.find("\nNSpid:");
+    const std::string numbers =
+        line == std::string::npos ? "" : status.substr(line + 7, status.find('\n', line + 1) - line - 7);
+    const std::size_t last = numbers.find_last_of(" \t");
+    return last == std::string::npos ? pid : static_cast<pid_t>(std::strtol(numbers.c_str() + last + 1, nullptr, 10));
+}
+
 int same_namespaces(pid_t pid, int flags) {
     int same = 0;
     for (const int flag : {CLONE_NEWUSER, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS,
@@ -199,26 +219,48 @@ void set_rlimits(pid_t pid, const std::vector<Rlimit>& limits) {
             base::throw_errno("process.rlimits[" + std::to_string(index) + "]: setrlimit");
 }
 
-void run_runtime_hooks(const std::vector<Hook>& hooks, const char* name, const ContainerState& state, Status status) {
+namespace {
+
+/// Throws base::Error when it fails.
+void run_one_hook(const PlannedHook& hook, const std::string& json_path, int document) {
+    Operation operation = Operation::none;
+    int wait_status = 0;
+    const int error = run_hook(hook, document, operation, wait_status);
+    if (error == 0)
+        return;
+    const std::string object = json_path + ": " + hook.path + ": ";
+    if (operation == Operation::hook_failed)
+        throw base::Error(object + base::ExitStatus::from_wait(wait_status).describe());
+    if (operation == Operation::hook_timeout)
+        throw base::Error(object + "did not end in time");
+    throw base::Error(error, object + "run");
+}
+
+template <typename F>
+void each_hook(const std::vector<Hook>& hooks, const char* name, const ContainerState& state, Status status, F&& run) {
     if (hooks.empty())
         return;
     const std::vector<PlannedHook> planned = plan_hooks(hooks);
     const base::UniqueFd document = memory_file("state");
     base::write_all(document.get(), state_document(state, status, false), "state");
-    for (std::size_t index = 0; index < planned.size(); ++index) {
-        Operation operation = Operation::none;
-        int wait_status = 0;
-        const int error = run_hook(planned[index], document.get(), operation, wait_status);
-        if (error == 0)
-            continue;
-        const std::string object =
-            "hooks." + std::string(name) + "[" + std::to_string(index) + "]: " + planned[index].path + ": ";
-        if (operation == Operation::hook_failed)
-            throw base::Error(object + base::ExitStatus::from_wait(wait_status).describe());
-        if (operation == Operation::hook_timeout)
-            throw base::Error(object + "did not end in time");
-        throw base::Error(error, object + "run");
-    }
+    for (std::size_t index = 0; index < planned.size(); ++index)
+        run(planned[index], "hooks." + std::string(name) + "[" + std::to_string(index) + "]", document.get());
+}
+
+} // namespace
+
+void run_runtime_hooks(const std::vector<Hook>& hooks, const char* name, const ContainerState& state, Status status) {
+    each_hook(hooks, name, state, status, run_one_hook);
+}
+
+void run_late_hooks(const std::vector<Hook>& hooks, const char* name, const ContainerState& state, Status status) {
+    each_hook(hooks, name, state, status, [&](const PlannedHook& hook, const std::string& json_path, int document) {
+        try {
+            run_one_hook(hook, json_path, document);
+        } catch (const base::Error& error) {
+            base::log_warning("container {}: {}", state.id, error.what());
+        }
+    });
 }
 
 std::string timestamp() {

@@ -44,6 +44,9 @@ private:
 };
 /// Of the pid namespace that the plan joins by path, or -1.
 int find_pid_namespace(const ContainerPlan& plan);
+void log_warnings(const ProcessPlan& plan);
+/// The pid of our child in its own pid namespace.
+pid_t pid_inside(pid_t pid, const ContainerPlan& plan);
 /// Of `flags`, those namespaces in which process and runtime are the same: they cannot be, and need not be, joined.
 int same_namespaces(pid_t pid, int flags);
 /// The container's cgroup, or the one its first process has moved to below it (a group that has controllers enabled

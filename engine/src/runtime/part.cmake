@@ -36,6 +36,7 @@ atoll_library(engine_runtime
     src/runtime/schedule.cpp
     src/runtime/seccomp.cpp
     src/runtime/seccomp_listener.cpp
+    src/runtime/specification.cpp
     src/runtime/stages.cpp
     src/runtime/state.cpp
     src/runtime/statistics.cpp

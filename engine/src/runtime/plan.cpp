@@ -6,6 +6,7 @@
 
 #include "base/error.hpp"
 #include "base/files.hpp"
+#include "engine/capabilities.hpp"
 #include "runtime/names.hpp"
 #include "runtime/plan_namespaces.hpp"
 
@@ -128,7 +129,8 @@ void plan_devices(const Config& config, ContainerPlan& plan) {
     if (!plan.populate_dev)
         return;
     for (const auto& device : default_devices)
-        plan.devices.push_back({device.path, S_IFCHR | 0666, device.major, device.minor, 0, 0, plan.user_namespace});
+        plan.devices.push_back(
+            {device.path, S_IFCHR | 0666, device.major, device.minor, 0, 0, plan.user_namespace, true});
     for (const Device& device : config.linux_part.devices) {
         if (device.path == "/dev/ptmx" || device.path == "/dev/console")
             continue; // made with the terminals
@@ -139,6 +141,23 @@ void plan_devices(const Config& config, ContainerPlan& plan) {
         plan.devices.push_back({device.path, device.mode, device.major, device.minor, device.uid, device.gid,
                                 plan.user_namespace && !S_ISFIFO(device.mode)});
     }
+}
+
+/// "Runtimes SHOULD NOT fail if the configuration requests capabilities that cannot be granted."
+void drop_what_we_lack(ProcessPlan& plan) {
+    CapabilitySets& sets = plan.capabilities;
+    const std::uint64_t wanted = sets.effective | sets.permitted | sets.inheritable | sets.ambient;
+    const std::uint64_t missing = wanted & ~permitted_capabilities();
+    if (missing == 0)
+        return;
+    for (std::uint64_t* const set : {&sets.effective, &sets.permitted, &sets.inheritable, &sets.ambient})
+        *set &= ~missing;
+    std::string names;
+    for (std::size_t number = 0; number < capability_names.size(); ++number)
+        if ((missing >> number & 1U) != 0)
+            names.append(" ").append(capability_names[number]);
+    if (!names.empty())
+        plan.warnings.push_back("process.capabilities: not granted, because the runtime itself lacks them:" + names);
 }
 
 void check_apparmor(const std::string& profile) {
@@ -194,8 +213,12 @@ ProcessPlan make_process_plan(const Process& process, const Linux& linux_part, c
     plan.gid = process.user.gid;
     plan.groups = process.user.additional_gids;
     plan.umask = process.user.umask.value_or(0022);
+    plan.warnings = process.warnings;
     plan.capabilities = process.capabilities.value_or(CapabilitySets{});
     plan.last_capability = last_kernel_capability();
+    // In a user namespace the child has all of them.
+    if (linux_part.find(CLONE_NEWUSER) == nullptr)
+        drop_what_we_lack(plan);
     plan.rlimits = process.rlimits;
     plan.no_new_privileges = process.no_new_privileges;
     plan.terminal = process.terminal;

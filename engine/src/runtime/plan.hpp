@@ -51,6 +51,7 @@ struct ProcessPlan {
     mode_t umask = 0022;
     CapabilitySets capabilities;
     unsigned last_capability = 0;
+    std::vector<std::string> warnings; ///< to be logged
     std::vector<Rlimit> rlimits;
     bool no_new_privileges = false;
     SeccompFilter seccomp;        ///< empty: none
@@ -92,7 +93,8 @@ struct PlannedDevice {
     unsigned major = 0, minor = 0;
     uid_t uid = 0;
     gid_t gid = 0;
-    bool bind = false; ///< the host's node is bound: mknod(2) is not for user namespaces
+    bool bind = false;        ///< the host's node is bound: mknod(2) is not for user namespaces
+    bool may_replace = false; ///< what the image has there goes: it is no device that was asked for by name
 };
 
 struct JoinedNamespace {

@@ -27,15 +27,6 @@ Config load_config(const StateStore& store, const ContainerState& state) {
     return parse_config(base::read_file(path), path, state.bundle);
 }
 
-/// Hooks whose failure changes nothing any more (specification, "Lifecycle").
-void run_late_hooks(const std::vector<Hook>& hooks, const char* name, const ContainerState& state, Status status) {
-    try {
-        run_runtime_hooks(hooks, name, state, status);
-    } catch (const base::Error& error) {
-        base::log_warning("container {}: {}", state.id, error.what());
-    }
-}
-
 /// The stage and object of a failure that came from another process than the one that made the plan.
 std::string describe_start_failure(const StateStore& store, const ContainerState& state, const Message& failure) {
     const Config config = load_config(store, state);

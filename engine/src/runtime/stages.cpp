@@ -162,6 +162,9 @@ constexpr const char* operation_names[] = {
     "the file system there is not procfs",
     "the destination is a file of procfs",
     "the host's /dev/null is not the null device",
+    "what the host has there is another device",
+    "the image has something else there",
+    "/dev/pts is not devpts",
     "executable file not found in $PATH",
     "exec",
 };

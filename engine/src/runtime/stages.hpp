@@ -105,6 +105,9 @@ enum class Operation : std::uint8_t {
     not_procfs,   ///< what should be procfs is another file system
     over_procfs,  ///< a mount would cover a file of procfs
     wrong_device, ///< /dev/null of the host is not the null device
+    other_device, ///< what the host has at a device's path is another device
+    other_file,   ///< what the image has at a device's path is not that device
+    no_devpts,    ///< what is at /dev/pts in the container is another file system
     not_found_in_path,
     exec,
 };

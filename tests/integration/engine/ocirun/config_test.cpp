@@ -76,6 +76,24 @@ BOOST_AUTO_TEST_CASE(capabilities_not_given_are_none) {
         BOOST_TEST(status(report, set) == "0000000000000000", set);
 }
 
+BOOST_AUTO_TEST_CASE(capabilities_that_cannot_be_granted_are_a_warning) {
+    process()["capabilities"] = json::parse(R"({"bounding": ["CAP_KILL", "CAP_LATER"], "permitted": ["CAP_KILL"],
+        "effective": ["CAP_KILL"]})");
+    report({});
+    save();
+    base::RunResult result = ocirun({"run", "box"});
+    BOOST_REQUIRE_MESSAGE(result.status.success(), result.errors);
+    BOOST_TEST(status(json::parse(result.output).as_object(), "CapEff") == "0000000000000020");
+    BOOST_TEST(result.errors.find("unknown capability \"CAP_LATER\" is not granted") != std::string::npos);
+    // A runtime that lacks one itself.
+    result = base::run({"setpriv", "--bounding-set=-kill", "--inh-caps=-all", OCIRUN, "--root", state_root(), "run",
+                        "--bundle", path(), "box"});
+    BOOST_REQUIRE_MESSAGE(result.status.success(), result.errors);
+    BOOST_TEST(status(json::parse(result.output).as_object(), "CapEff") == "0000000000000000");
+    BOOST_TEST(result.errors.find("not granted, because the runtime itself lacks them: CAP_KILL") != std::string::npos,
+               result.errors);
+}
+
 BOOST_AUTO_TEST_CASE(user_groups_and_umask) {
     process()["user"] = json::parse(R"({"uid": 1000, "gid": 1001, "additionalGids": [5, 7], "umask": 63})");
     make_file("/etc/passwd",

@@ -45,6 +45,17 @@ const Case cases[] = {
          b.linux_part()["devices"] = json::parse(R"([{"path": "/probe/x", "type": "c", "major": 1, "minor": 3}])");
      },
      "devices[6]: /probe/x: make path: Not a directory"},
+    {"device where the image has a file",
+     [](Bundle& b) {
+         b.linux_part()["devices"] = json::parse(R"([{"path": "/probe", "type": "c", "major": 1, "minor": 3}])");
+     },
+     "devices[6]: /probe: the image has something else there"},
+    {"device that the host does not have",
+     [](Bundle& b) {
+         b.use_user_namespace();
+         b.linux_part()["devices"] = json::parse(R"([{"path": "/dev/zero", "type": "c", "major": 1, "minor": 11}])");
+     },
+     "devices[5]: /dev/zero: what the host has there is another device"},
     {"sysctl", [](Bundle& b) { b.linux_part()["sysctl"] = json::parse(R"({"net.no.such": "1"})"); },
      "linux.sysctl[0]: net/no/such: open: No such file or directory"},
     {"cwd", [](Bundle& b) { b.process()["cwd"] = "/probe"; }, "process.cwd: /probe: make path: Not a directory"},

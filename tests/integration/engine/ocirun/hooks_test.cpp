@@ -69,6 +69,7 @@ BOOST_AUTO_TEST_CASE(order_namespaces_and_input) {
         BOOST_TEST(text(state.at("bundle")) == path());
         BOOST_TEST(text(state.at("annotations").at("key")) == "value");
         BOOST_TEST((expected == "poststop") == (state.at("pid").as_int64() == 0), expected);
+        BOOST_TEST(in_container == (state.at("pid").as_int64() == 1), expected); // the pid that it has there
         const std::string status = expected == "startContainer" ? "created"
                                    : expected == "poststart"    ? "running"
                                    : expected == "poststop"     ? "stopped"
@@ -103,12 +104,16 @@ BOOST_AUTO_TEST_CASE(a_missing_hook_is_an_error) {
 
 BOOST_AUTO_TEST_CASE(late_hooks_that_fail_change_nothing) {
     hook("poststart", "exit 9");
+    hook("poststart", "exit 8"); // the others run all the same
     hook("poststop", "exit 9");
+    hook("poststop", "exit 8");
     save();
     const base::RunResult result = ocirun({"run", "box"});
     BOOST_TEST(result.status.success());
     BOOST_TEST(result.errors.find("hooks.poststart[0]: /bin/busybox: exit code 9") != std::string::npos, result.errors);
     BOOST_TEST(result.errors.find("hooks.poststop[0]: /bin/busybox: exit code 9") != std::string::npos, result.errors);
+    BOOST_TEST(result.errors.find("hooks.poststart[1]: /bin/busybox: exit code 8") != std::string::npos, result.errors);
+    BOOST_TEST(result.errors.find("hooks.poststop[1]: /bin/busybox: exit code 8") != std::string::npos, result.errors);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -11,6 +11,8 @@
 
 #include "base/error.hpp"
 #include "bundle.hpp"
+#include "runtime/runtime.hpp"
+#include "runtime/specification.hpp"
 
 using engine::runtime::CgroupWrite;
 using engine::runtime::Config;
@@ -78,12 +80,6 @@ const Bad bad_documents[] = {
     {"/process/env", R"(["A"])", "process.env[0]: \"A\" is not of the form NAME=value"},
     {"/process/user", R"({"uid": -1})", "process.user.uid: -1 is not in 0..4294967294"},
     {"/process/user", R"({"uid": 4294967295})", "process.user.uid: 4294967295 is not in 0..4294967294"},
-    {"/process/capabilities", R"({"bounding": ["CAP_FLY"]})",
-     "process.capabilities.bounding[0]: unknown capability \"CAP_FLY\""},
-    {"/process/capabilities", R"({"effective": ["CAP_KILL"]})",
-     "process.capabilities: \"effective\" holds capabilities that \"permitted\" does not"},
-    {"/process/capabilities", R"({"permitted": ["CAP_KILL"], "ambient": ["CAP_KILL"]})",
-     "process.capabilities: \"ambient\" holds capabilities that \"permitted\" and \"inheritable\" do not both hold"},
     {"/process/rlimits", R"([{"type": "RLIMIT_NOFILE", "soft": 2, "hard": 1}])",
      "process.rlimits[0]: the soft limit is above the hard limit"},
     {"/process/rlimits", R"([{"type": "RLIMIT_X", "soft": 1, "hard": 1}])",
@@ -107,11 +103,11 @@ const Bad bad_documents[] = {
     {"/process/execCPUAffinity", R"({"final": "99999"})",
      "process.execCPUAffinity.final: \"99999\" is no list of CPUs such as 0-3,7"},
     {"/linux/namespaces", R"([{"type": "pid"}])",
-     "linux: namespaces: \"mount\" is missing: without it the container's mounts would be the host's"},
+     "linux.namespaces: \"mount\" is missing: without it the container's mounts would be the host's"},
     {"/linux/namespaces", R"([{"type": "mount"}, {"type": "mount"}])",
      "linux.namespaces[1]: namespace \"mount\" is given twice"},
     {"/linux/namespaces", R"([{"type": "mount"}, {"type": "user"}])",
-     "linux: uidMappings, gidMappings: a new user namespace needs both"},
+     "linux.uidMappings: a new user namespace needs both mappings"},
     {"/linux/timeOffsets", R"({"monotonic": {"secs": 1}})",
      "linux.timeOffsets: needs a new time namespace in linux.namespaces"},
     {"/linux/timeOffsets", R"({"realtime": {"secs": 1}})",
@@ -119,7 +115,7 @@ const Bad bad_documents[] = {
     {"/linux/personality", R"({"domain": "LINUX", "flags": ["X"]})",
      "linux.personality.flags[0]: the specification has no values for it"},
     {"/linux/uidMappings", R"([{"containerID": 0, "hostID": 0, "size": 1}])",
-     "linux: uidMappings, gidMappings: are for a new user namespace only"},
+     "linux.uidMappings: is for a new user namespace only"},
     {"/linux/cgroupsPath", "\"user.slice:a:b\"",
      "linux.cgroupsPath: not supported: \"user.slice:a:b\" is for systemd; give a path"},
     {"/linux/cgroupsPath", "\"/a/..\"", "linux.cgroupsPath: the root cgroup is not a container's"},
@@ -173,7 +169,89 @@ const Bad bad_documents[] = {
 };
 
 BOOST_DATA_TEST_CASE(problems_name_their_place, boost::unit_test::data::make(bad_documents), bad) {
-    BOOST_TEST(problem(with(bad.pointer, bad.value)) == "config.json: " + std::string(bad.message));
+    // And the section of the specification.
+    const std::string message = problem(with(bad.pointer, bad.value));
+    BOOST_TEST(message.starts_with("config.json: " + std::string(bad.message) + " (config"), message);
+    BOOST_TEST(message.ends_with("\")"), message);
+}
+
+BOOST_AUTO_TEST_CASE(problems_name_the_section_of_the_specification) {
+    using engine::runtime::specification_section;
+    BOOST_TEST(specification_section("linux.seccomp.syscalls[0].args[1].op") == "config-linux.md, \"Seccomp\"");
+    BOOST_TEST(specification_section("linux.resources.memory.limit") == "config-linux.md, \"Memory\"");
+    BOOST_TEST(specification_section("linux.sysctl.net.ipv4[0].x") == "config-linux.md, \"Sysctl\"");
+    BOOST_TEST(specification_section("linux") == "config.md, \"Platform-specific configuration\"");
+    BOOST_TEST(specification_section("mounts[3].options[0]") == "config.md, \"Linux mount options\"");
+    BOOST_TEST(specification_section("mounts[3].destination") == "config.md, \"Mounts\"");
+    BOOST_TEST(specification_section("process.capabilities.bounding[0]") == "config.md, \"Linux Process\"");
+    BOOST_TEST(specification_section("processes") == "");
+    BOOST_TEST(specification_section("") == "");
+    // A part of config.json, read by itself.
+    try {
+        engine::runtime::parse_process(R"({"args": ["a"], "cwd": "/", "user": {"uid": -1}})", "exec.json");
+        BOOST_ERROR("accepted");
+    } catch (const base::Error& error) {
+        BOOST_TEST(std::string(error.what()) ==
+                   "exec.json: user.uid: -1 is not in 0..4294967294 (config.md, \"POSIX-platform User\")");
+    }
+}
+
+BOOST_AUTO_TEST_CASE(capabilities_that_cannot_be_are_warnings) {
+    const auto process = *parse(with("/process/capabilities", R"({"bounding": ["CAP_FLY", "CAP_KILL"],
+        "effective": ["CAP_KILL", "CAP_CHOWN"], "permitted": ["CAP_KILL"], "ambient": ["CAP_KILL"]})"))
+                              .process;
+    BOOST_TEST(process.capabilities->bounding == 1U << 5);
+    BOOST_TEST(process.capabilities->effective == 1U << 5);
+    BOOST_TEST(process.capabilities->ambient == 0U);
+    BOOST_REQUIRE(process.warnings.size() == 3U);
+    BOOST_TEST(process.warnings[0] ==
+               "process.capabilities.bounding[0]: unknown capability \"CAP_FLY\" is not granted");
+    BOOST_TEST(process.warnings[1].starts_with("process.capabilities.effective: "));
+    BOOST_TEST(process.warnings[2].starts_with("process.capabilities.ambient: "));
+}
+
+BOOST_AUTO_TEST_CASE(features_are_what_is_accepted) {
+    const boost::json::value features = boost::json::parse(engine::runtime::features_document());
+    const auto document_with = [](const char* pointer, const std::string& text) {
+        return problem(with(pointer, text));
+    };
+    boost::json::value latest(runtime_test::minimal());
+    for (const char* key : {"ociVersionMin", "ociVersionMax"}) {
+        latest.as_object()["ociVersion"] = features.at(key);
+        BOOST_TEST(problem(boost::json::serialize(latest)) == "accepted");
+    }
+    for (const auto& hook : features.at("hooks").as_array())
+        BOOST_TEST(document_with("/hooks", R"({")" + std::string(hook.as_string()) + R"(": [{"path": "rel"}]})") !=
+                   "accepted"); // it is looked at
+    const boost::json::value& parts = features.at("linux");
+    for (const auto& type : parts.at("namespaces").as_array())
+        BOOST_TEST(document_with("/linux/namespaces",
+                                 R"([{"type": "mount"}, {"path": "/x", "type": )" + boost::json::serialize(type) + "}]")
+                           .find("unknown") == std::string::npos,
+                   type);
+    const boost::json::value& seccomp = parts.at("seccomp");
+    for (const auto& action : seccomp.at("actions").as_array())
+        BOOST_TEST(document_with("/linux/seccomp", R"({"listenerPath": "/x", "defaultAction": )" +
+                                                       boost::json::serialize(action) + "}") == "accepted",
+                   action);
+    for (const auto& architecture : seccomp.at("archs").as_array())
+        BOOST_TEST(document_with("/linux/seccomp", R"({"defaultAction": "SCMP_ACT_LOG", "architectures": [)" +
+                                                       boost::json::serialize(architecture) + "]}") == "accepted",
+                   architecture);
+    for (const auto& flag : seccomp.at("supportedFlags").as_array())
+        BOOST_TEST(document_with("/linux/seccomp", R"({"listenerPath": "/x", "defaultAction": "SCMP_ACT_NOTIFY",
+                                 "flags": [)" + boost::json::serialize(flag) +
+                                                       "]}") == "accepted",
+                   flag);
+    for (const auto& operation : seccomp.at("operators").as_array())
+        BOOST_TEST(document_with("/linux/seccomp", R"({"defaultAction": "SCMP_ACT_LOG", "syscalls": [{"names": ["a"],
+                                 "action": "SCMP_ACT_TRAP", "args": [{"index": 0, "value": 1, "op": )" +
+                                                       boost::json::serialize(operation) + "}]}]}") == "accepted",
+                   operation);
+    for (const auto& name : parts.at("capabilities").as_array())
+        BOOST_TEST(parse(with("/process/capabilities", R"({"bounding": [)" + boost::json::serialize(name) + "]}"))
+                       .process->warnings.empty(),
+                   name);
 }
 
 BOOST_AUTO_TEST_CASE(hostname_needs_its_namespace) {
