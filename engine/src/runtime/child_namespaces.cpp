@@ -79,8 +79,8 @@ int join_by_path(Child& child, bool& root_taken) noexcept {
     for (std::size_t index = 0; index < plan.joined.size(); ++index) {
         child.index = static_cast<int>(index);
         const JoinedNamespace& joined = plan.joined[index];
-        if (joined.flag == CLONE_NEWPID)
-            continue;
+        if (joined.flag == CLONE_NEWPID || &joined == plan.made_inside())
+            continue; // we are in it
         if (setns(joined.fd.get(), joined.flag) < 0)
             return child.fail_errno(Operation::setns);
         if (joined.flag == CLONE_NEWUSER) {

@@ -153,9 +153,10 @@ void read_namespaces(const JsonCursor& linux_part, Linux& result) {
     if (own_user && (result.uid_mappings.empty() || result.gid_mappings.empty()))
         linux_part.fail_at(result.uid_mappings.empty() ? "uidMappings" : "gidMappings",
                            "a new user namespace needs both mappings");
-    if (!own_user && (!result.uid_mappings.empty() || !result.gid_mappings.empty()))
+    // With one joined by path podman gives mappings all the same: the namespace has its own, which hold.
+    if (user == nullptr && (!result.uid_mappings.empty() || !result.gid_mappings.empty()))
         linux_part.fail_at(result.uid_mappings.empty() ? "gidMappings" : "uidMappings",
-                           "is for a new user namespace only");
+                           "is for a user namespace, and linux.namespaces has none");
 }
 
 } // namespace

@@ -9,6 +9,7 @@
 #include "base/fault_point.hpp"
 #include "base/files.hpp"
 #include "base/scope_exit.hpp"
+#include "runtime/clone_between.hpp"
 #include "runtime/kernel.hpp"
 #include "runtime/launch.hpp"
 #include "runtime/parent_side.hpp"
@@ -45,45 +46,20 @@ void make_child(ExecPlan& plan, Channel& channel, const ChildDescriptors& descri
     launched.pidfd.reset(pidfd);
 }
 
-/// A user may join the pid namespace only from inside the user namespace that owns it, which we must not enter
-/// ourselves: a process in between joins them all and makes the child, as a child of ours (CLONE_PARENT).
+/// A user may join the pid namespace only from inside the user namespace that owns it.
 void make_child_by_another(ExecPlan& plan, Channel& channel, const ChildDescriptors& descriptors, int cgroup,
                            Launched& launched) {
-    auto [read_end, write_end] = socket_pair(SOCK_SEQPACKET);
-    const int report = write_end.get(), namespaces = plan.namespaces;
-    plan.namespaces = 0;
+    const int namespaces = std::exchange(plan.namespaces, 0);
     plan.become_root = true;
-    const pid_t between = base::check(fork(), "make the process in between (fork)");
-    if (between == 0) {
-        int answer = 0, unused = -1;
-        if (setns(plan.pidfd, namespaces) < 0) {
-            answer = -errno;
-        } else {
-            clone_args arguments = clone_arguments(cgroup, &unused);
-            arguments.flags |= CLONE_PARENT;
-            arguments.exit_signal = 0; // CLONE_PARENT takes that of the one in between
-            const pid_t pid = kernel::clone3(arguments);
-            if (pid == 0) {
-                close(channel.parent.release());
-                close(report);
-                run_exec_child(plan, descriptors);
-            }
-            answer = pid < 0 ? -errno : pid;
-        }
-        [[maybe_unused]] const ssize_t sent = send(report, &answer, sizeof answer, MSG_NOSIGNAL);
-        _exit(0);
-    }
-    write_end.reset();
-    int answer = -EPIPE;
-    while (recv(read_end.get(), &answer, sizeof answer, 0) < 0 && errno == EINTR) {
-    }
-    while (waitpid(between, nullptr, 0) < 0 && errno == EINTR) {
-    }
-    if (answer < 0)
-        throw base::Error(-answer, "join the container's namespaces");
-    launched.pid = answer;
+    int unused = -1;
+    launched.pid = clone_between(
+        clone_arguments(cgroup, &unused), [&] { return setns(plan.pidfd, namespaces) < 0 ? errno : 0; },
+        [&] {
+            close(channel.parent.release());
+            run_exec_child(plan, descriptors);
+        });
     launched.pidfd.reset(
-        base::check(kernel::pidfd_open(answer), "pidfd_open")); // a child of ours: no other has its pid
+        base::check(kernel::pidfd_open(launched.pid), "pidfd_open")); // a child of ours: no other has its pid
 }
 
 /// True where setgroups(2) is denied in the container's user namespace.

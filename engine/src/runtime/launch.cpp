@@ -17,6 +17,7 @@
 #include "base/files.hpp"
 #include "base/log.hpp"
 #include "base/scope_exit.hpp"
+#include "runtime/clone_between.hpp"
 #include "runtime/id_mapped_mounts.hpp"
 #include "runtime/kernel.hpp"
 #include "runtime/parent_side.hpp"
@@ -26,6 +27,14 @@
 #include "runtime/stages.hpp"
 
 namespace engine::runtime {
+
+namespace {
+
+int enter(const JoinedNamespace& joined) {
+    return setns(joined.fd.get(), joined.flag) < 0 ? errno : 0;
+}
+
+} // namespace
 
 Launch::Launch(const StateStore& store, LaunchOptions options, bool serve_start, bool take_terminal)
     : store_(store), options_(std::move(options)), serve_start_(serve_start), take_terminal_(take_terminal) {}
@@ -156,18 +165,23 @@ void Launch::start_child() {
     const bool dumpable = (plan_.clone_flags & CLONE_NEWUSER) != 0 && geteuid() != 0;
     if (dumpable)
         prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
-    const pid_t pid = kernel::clone3(arguments);
-    if (pid == 0) {
+    const auto run_child = [&] {
         close(channel.parent.release());
         close(lock_.release()); // shared with us, it would stay locked until exec
         run_container_child(plan_, descriptors);
-    }
+    };
+    const JoinedNamespace* const outer = plan_.made_inside();
+    const pid_t pid = outer == nullptr ? kernel::clone3(arguments)
+                                       : clone_between(
+                                             arguments, [&] { return enter(*outer); }, run_child);
+    if (pid == 0)
+        run_child();
     if (dumpable)
         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     if (pid < 0)
         base::throw_errno("make the container's process (clone3)");
     launched_.pid = pid;
-    launched_.pidfd.reset(pidfd);
+    launched_.pidfd.reset(outer == nullptr ? pidfd : base::check(kernel::pidfd_open(pid), "pidfd_open"));
     launched_.channel = std::move(channel.parent);
     launched_.terminal = std::move(terminal_end);
     state_.pid = pid;
@@ -189,10 +203,10 @@ void Launch::prepare_child() {
     state_.start_time = start_time.value_or(0);
     if (config_.process->oom_score_adj)
         write_file(process + "/oom_score_adj", std::to_string(*config_.process->oom_score_adj), "process.oomScoreAdj");
-    if ((plan_.clone_flags & CLONE_NEWUSER) != 0) {
+    if ((plan_.clone_flags & CLONE_NEWUSER) != 0)
         write_id_mappings(launched_.pid, config_.linux_part);
+    if (plan_.user_namespace)
         set_rlimits(launched_.pid, plan_.process.rlimits);
-    }
     if (plan_.await_parent)
         send_go(launched_.channel.get());
 }

@@ -9,6 +9,7 @@ atoll_library(engine_runtime
     src/runtime/child_process.cpp
     src/runtime/child_root.cpp
     src/runtime/child_sync.cpp
+    src/runtime/clone_between.cpp
     src/runtime/config.cpp
     src/runtime/config_linux.cpp
     src/runtime/config_mounts.cpp

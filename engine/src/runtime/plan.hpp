@@ -2,6 +2,7 @@
 // nor throws nor logs, it walks a table of stages over this (stages.hpp).
 #pragma once
 #include <linux/filter.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 
 #include <string>
@@ -108,9 +109,14 @@ struct ContainerPlan {
     unsigned long clone_flags = 0;       ///< of the clone: user and pid namespaces
     unsigned long unshare_flags = 0;     ///< by the child, the others
     std::vector<JoinedNamespace> joined; ///< in the order of joining, user first; pid is joined by the parent
-    bool user_namespace = false;         ///< new or joined
-    std::string uid_map, gid_map;        ///< of a new user namespace
-    std::string time_offsets;            ///< of a new time namespace, as /proc/PID/timens_offsets takes them
+    /// The user namespace to join, when the pid namespace is to be made in it: then the process is made there.
+    const JoinedNamespace* made_inside() const noexcept {
+        const bool both = (clone_flags & CLONE_NEWPID) != 0 && !joined.empty() && joined.front().flag == CLONE_NEWUSER;
+        return both ? &joined.front() : nullptr;
+    }
+    bool user_namespace = false;  ///< new or joined
+    std::string uid_map, gid_map; ///< of a new user namespace
+    std::string time_offsets;     ///< of a new time namespace, as /proc/PID/timens_offsets takes them
     bool bring_up_loopback = false;
     bool own_mounts = true; ///< a new mount namespace
     std::string rootfs;

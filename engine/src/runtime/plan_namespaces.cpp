@@ -48,12 +48,9 @@ void plan_namespaces(const Linux& linux_part, ContainerPlan& plan) {
             plan.unshare_flags |= static_cast<unsigned long>(entry.flag);
         }
     }
-    const Namespace* user = linux_part.find(CLONE_NEWUSER);
-    if (user != nullptr && !user->path.empty() && (plan.clone_flags & CLONE_NEWPID) != 0)
-        throw base::Error("linux.namespaces: not supported: a new pid namespace in a user namespace joined by path");
     plan.own_mounts = (plan.unshare_flags & CLONE_NEWNS) != 0;
     plan.bring_up_loopback = (plan.unshare_flags & CLONE_NEWNET) != 0;
-    plan.await_parent = (plan.clone_flags & CLONE_NEWUSER) != 0;
+    plan.await_parent = plan.user_namespace; // for the id mappings, and for limits that the child could not raise
     plan.uid_map = mapping_text(linux_part.uid_mappings);
     plan.gid_map = mapping_text(linux_part.gid_mappings);
     for (const TimeOffset& offset : linux_part.time_offsets)

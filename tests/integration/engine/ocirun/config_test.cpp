@@ -236,6 +236,32 @@ BOOST_AUTO_TEST_CASE(namespaces_joined_by_path) {
     waitpid(holder, nullptr, 0);
 }
 
+// As podman does for the containers of a pod.
+BOOST_AUTO_TEST_CASE(a_new_pid_namespace_in_the_user_namespace_of_another_container) {
+    use_user_namespace();
+    start_waiting();
+    const std::string base = "/proc/" + std::to_string(state().at("pid").as_int64()) + "/ns/";
+    namespaces(R"([{"type": "mount"}, {"type": "pid"}, {"type": "uts"}, {"type": "network", "path": ")" + base +
+               R"(net"}, {"type": "user", "path": ")" + base + R"(user"}])");
+    linux_part()["uidMappings"] = json::parse(R"([{"containerID": 0, "hostID": 0, "size": 1}])");
+    linux_part()["gidMappings"] = json::parse(R"([{"containerID": 0, "hostID": 0, "size": 1}])");
+    linux_part()["cgroupsPath"] = text(linux_part()["cgroupsPath"]) + "2";
+    process()["rlimits"] = json::parse(R"([{"type": "RLIMIT_NOFILE", "soft": 100, "hard": 200}])");
+    report({"/proc/self/uid_map"});
+    save();
+    const base::RunResult result = ocirun({"run", "second"});
+    BOOST_REQUIRE_MESSAGE(result.status.success(), result.errors);
+    const json::value report = json::parse(result.output);
+    BOOST_TEST(report.at("pid").as_int64() == 1);
+    BOOST_TEST(report.at("uid").as_int64() == 0);
+    for (const char* name : {"user", "net"})
+        BOOST_TEST(text(report.at("namespaces").at(name)) == std::string(std::filesystem::read_symlink(base + name)));
+    BOOST_TEST(text(report.at("namespaces").at("pid")) != std::string(std::filesystem::read_symlink(base + "pid")));
+    BOOST_TEST(text(report.at("files").at("/proc/self/uid_map").at("content")).find("100000      65536") !=
+               std::string::npos);
+    BOOST_TEST(json::serialize(report.at("limits").at("RLIMIT_NOFILE")) == "[100,200]");
+}
+
 BOOST_AUTO_TEST_CASE(the_namespaces_of_another_container) {
     start_waiting();
     const std::string base = "/proc/" + std::to_string(state().at("pid").as_int64()) + "/ns/";

@@ -115,7 +115,7 @@ const Bad bad_documents[] = {
     {"/linux/personality", R"({"domain": "LINUX", "flags": ["X"]})",
      "linux.personality.flags[0]: the specification has no values for it"},
     {"/linux/uidMappings", R"([{"containerID": 0, "hostID": 0, "size": 1}])",
-     "linux.uidMappings: is for a new user namespace only"},
+     "linux.uidMappings: is for a user namespace, and linux.namespaces has none"},
     {"/linux/cgroupsPath", "\"user.slice:a:b\"",
      "linux.cgroupsPath: not supported: \"user.slice:a:b\" is for systemd; give a path"},
     {"/linux/cgroupsPath", "\"/a/..\"", "linux.cgroupsPath: the root cgroup is not a container's"},
