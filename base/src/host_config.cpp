@@ -57,7 +57,7 @@ NetworkConfig read_network(ConfigMap& root) {
     return network;
 }
 
-UpdateConfig read_update(ConfigMap& root) {
+UpdateConfig read_update(ConfigMap& root, const std::string& folder) {
     UpdateConfig update;
     auto map = root.optional_map("update");
     if (!map)
@@ -71,6 +71,17 @@ UpdateConfig read_update(ConfigMap& root) {
     if (!update.url.empty() && !update.url.starts_with("https://") && !update.url.starts_with("http://"))
         map->problem("url: expected https:// or http://");
     update.ref = map->optional_string("ref").value_or("");
+    if (const auto stream = map->optional_string("stream")) {
+        if (!update.ref.empty())
+            map->problem("stream and ref are two names of the same: give one");
+        update.ref = *stream;
+    }
+    update.ca = resolve(folder, map->optional_string("ca").value_or(""));
+    if (!update.ca.empty() && !update.url.empty() && !update.url.starts_with("https://"))
+        map->problem("ca: is for an https:// url");
+    update.proxy = map->optional_string("proxy").value_or("");
+    if (!update.proxy.empty() && !update.proxy.starts_with("https://") && !update.proxy.starts_with("http://"))
+        map->problem("proxy: expected http://HOST:PORT");
     update.keys = map->optional_strings("keys");
     update.settle_seconds = seconds("settle", update.settle_seconds);
     update.trial_seconds = seconds("trial", update.trial_seconds);
@@ -94,7 +105,7 @@ HostConfig HostConfig::parse(std::string_view text, const std::string& name) {
     config.engine = read_listen(root, "engine", folder);
     config.fleet = read_listen(root, "fleet", folder);
     config.network = read_network(root);
-    config.update = read_update(root);
+    config.update = read_update(root, folder);
     if (auto sysctl = root.optional_map("sysctl")) {
         for (const auto& [key, value] : sysctl->rest()) {
             if (key.find("..") != std::string::npos || key.front() == '/')

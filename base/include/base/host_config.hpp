@@ -32,7 +32,9 @@ struct NetworkConfig {
 
 struct UpdateConfig {
     std::string url;                   ///< of the repository; empty: no updates
-    std::string ref;                   ///< empty: the one the image was built as
+    std::string ref;                   ///< `stream` (or `ref`, its older name); empty: the one the image was built as
+    std::string ca;                    ///< file of the authorities trusted for an https url; empty: the system's
+    std::string proxy;                 ///< "http://host:port"; empty: none, whatever the environment says
     std::vector<std::string> keys;     ///< base64 ed25519 keys, added to the image's own
     std::uint64_t settle_seconds = 30; ///< how long everything must be healthy before a revision is good
     std::uint64_t trial_seconds = 600; ///< then a revision nobody found good is given up

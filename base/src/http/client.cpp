@@ -56,6 +56,7 @@ struct Client::Impl {
     std::string base;    ///< "http://localhost" or "https://host:port"
     std::string unix_path;
     std::optional<TlsFiles> tls;
+    std::string proxy; ///< empty: none
     std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> handle{curl_easy_init(), curl_easy_cleanup};
 };
 
@@ -82,6 +83,10 @@ Client::~Client() = default;
 Client::Client(Client&&) noexcept = default;
 Client& Client::operator=(Client&&) noexcept = default;
 
+void Client::use_proxy(std::string url) {
+    impl_->proxy = std::move(url);
+}
+
 ClientResponse Client::send(const ClientRequest& request) {
     CURL* handle = impl_->handle.get();
     curl_easy_reset(handle); // keeps the connection
@@ -106,9 +111,13 @@ ClientResponse Client::send(const ClientRequest& request) {
     curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, error.data());
     curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(handle, CURLOPT_PROXY, ""); // an address given to us is meant, not a proxy of the environment
+    curl_easy_setopt(handle, CURLOPT_PROXY, impl_->proxy.c_str()); // "": none, whatever the environment says
     curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, 10'000L);
     curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, static_cast<long>(request.timeout.count()));
+    if (request.stall.count() > 0) {
+        curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, 1000L);
+        curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME, static_cast<long>(request.stall.count()));
+    }
     curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers.get());
     curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(handle, CURLOPT_WRITEDATA, &exchange);
@@ -116,8 +125,10 @@ ClientResponse Client::send(const ClientRequest& request) {
         curl_easy_setopt(handle, CURLOPT_UNIX_SOCKET_PATH, impl_->unix_path.c_str());
     if (impl_->tls) {
         curl_easy_setopt(handle, CURLOPT_CAINFO, impl_->tls->ca.c_str());
-        curl_easy_setopt(handle, CURLOPT_SSLCERT, impl_->tls->certificate.c_str());
-        curl_easy_setopt(handle, CURLOPT_SSLKEY, impl_->tls->key.c_str());
+        if (!impl_->tls->certificate.empty()) {
+            curl_easy_setopt(handle, CURLOPT_SSLCERT, impl_->tls->certificate.c_str());
+            curl_easy_setopt(handle, CURLOPT_SSLKEY, impl_->tls->key.c_str());
+        }
     }
     if (request.method == "HEAD") {
         curl_easy_setopt(handle, CURLOPT_NOBODY, 1L);

@@ -27,6 +27,18 @@ modules: [vxlan]
     BOOST_TEST(config.sysctl.at("net.ipv4.ip_forward") == "1");
 }
 
+BOOST_AUTO_TEST_CASE(where_updates_come_from) {
+    const auto update = [](const std::string& text) {
+        return base::HostConfig::parse("update: {" + text + "}\n", "/etc/atoll/host.yaml").update;
+    };
+    BOOST_TEST(update("ref: atoll/testing").ref == "atoll/testing");
+    BOOST_TEST(update("stream: atoll/testing").ref == "atoll/testing");
+    BOOST_TEST(update("url: \"https://a\", ca: ca.pem").ca == "/etc/atoll/ca.pem");
+    BOOST_TEST(update("proxy: \"http://proxy:3128\"").proxy == "http://proxy:3128");
+    for (const char* bad : {"stream: a, ref: a", "url: \"http://a\", ca: ca.pem", "proxy: \"socks5://x\""})
+        BOOST_CHECK_THROW(update(bad), base::ConfigError);
+}
+
 BOOST_AUTO_TEST_CASE(a_listener_without_tls_is_refused) {
     BOOST_CHECK_EXCEPTION(base::HostConfig::parse("engine: {listen: 0.0.0.0:2375}\n", "host.yaml"), base::ConfigError,
                           [](const base::ConfigError& error) {
@@ -35,7 +47,8 @@ BOOST_AUTO_TEST_CASE(a_listener_without_tls_is_refused) {
 }
 
 BOOST_AUTO_TEST_CASE(bad_host_names_are_refused) {
-    for (const std::string name : {"''", "-a", "a..b", "a_b", "'a b'", std::string(65, 'x').c_str()})
+    for (const std::string& name : {std::string("''"), std::string("-a"), std::string("a..b"), std::string("a_b"),
+                                    std::string("'a b'"), std::string(65, 'x')})
         BOOST_CHECK_THROW(base::HostConfig::parse("hostname: " + name + "\n", "host.yaml"), base::ConfigError);
 }
 

@@ -20,6 +20,8 @@ struct ClientRequest {
     std::string content_type = "application/json";
     std::vector<std::string> headers;          ///< "Name: value"
     std::chrono::milliseconds timeout{30'000}; ///< of the whole exchange; 0: none, for streams
+    /// Given up when less than a byte a millisecond came for so long; 0: never. For large bodies, in place of `timeout`.
+    std::chrono::seconds stall{0};
     std::size_t limit = 16 * 1024 * 1024;      ///< bytes of the response body; more is an Error
     /// When set, parts of a 2xx body as they come; return false to end the exchange.
     std::function<bool(std::string_view)> on_data;
@@ -40,7 +42,10 @@ public:
     Client(Client&&) noexcept;
     Client& operator=(Client&&) noexcept;
 
-    /// Throws Error naming the address when there is no HTTP answer. Any status is returned.
+    /// Goes through this proxy ("http://host:port"). Proxies that the environment names are never used.
+    void use_proxy(std::string url);
+
+    /// Redirections are not followed: the address given is meant. Throws Error naming the address when there is no HTTP answer. Any status is returned.
     ClientResponse send(const ClientRequest& request);
     ClientResponse get(const std::string& target);
     ClientResponse post(const std::string& target, const std::string& body = {});
