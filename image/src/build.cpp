@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 
@@ -11,6 +12,7 @@
 #include "image/base_tree.hpp"
 #include "image/disk.hpp"
 #include "image/os_tree.hpp"
+#include "image/publish.hpp"
 #include "image/repository.hpp"
 #include "image/signing_key.hpp"
 #include "image/size_report.hpp"
@@ -64,6 +66,17 @@ std::string clean_output(const std::string& directory) {
             base::remove_tree(entry.path().string());
     }
     return directory;
+}
+
+void warn_about_keys(const KeySetFile& set, const std::vector<std::string>& signing) {
+    const auto good =
+        static_cast<std::size_t>(std::count_if(signing.begin(), signing.end(), [&](const std::string& key) {
+            return std::find(set.keys.begin(), set.keys.end(), key) != set.keys.end();
+        }));
+    if (good < set.threshold)
+        base::log_warning(
+            "{} of the keys given belong to key set {}, {} have to sign: add the others with `mkimage sign`", good,
+            set.version, set.threshold);
 }
 
 Build::Build(const BuildOptions& options)
@@ -147,6 +160,7 @@ void Build::publish(const std::string& commit) {
     repository.sign(commit, keys_);
     repository.set_ref(spec_.ref, commit);
     repository.update_summary();
+    write_channel(repository, spec_.ref, commit, options_.channel, keys_);
     base::write_durable(staging_ / "packages.lock", format_lock(lock_));
     for (const char* name : {"repo", "disk.raw", "disk.qcow2", "packages.lock"}) {
         const std::string staged = staging_ / name;
@@ -164,13 +178,17 @@ BuildResult Build::run() {
     std::vector<std::string> public_keys;
     for (const SigningKey& key : keys_)
         public_keys.push_back(key.public_key_base64());
+    const std::optional<KeySetFile> key_set = newest_key_set(options_.output + "/repo");
+    if (key_set)
+        warn_about_keys(*key_set, public_keys);
     if (keys_.empty())
         base::log_warning("no --key: the commit is not signed, and no host will take it as an update");
     const Tree tree = make_os_tree({.spec = spec_,
                                     .base_tree = base_tree,
                                     .bin_dir = options_.bin_dir,
                                     .timestamp = timestamp(),
-                                    .public_keys = public_keys},
+                                    .public_keys = public_keys,
+                                    .key_set = key_set},
                                    work_ / "tree");
     result_.sizes = size_report(tree.root(), options_.measure);
     result_.commit = commit(tree.root());

@@ -17,6 +17,7 @@
 #include "image/signing_key.hpp"
 #include "image/size_report.hpp"
 #include "image/spec.hpp"
+#include "publish_commands.hpp"
 
 namespace {
 
@@ -76,6 +77,7 @@ void add_build(CLI::App& app, Arguments& arguments) {
                      "of the commit, in seconds since 1970 (default: the YAML's, else the lock's)")
         ->envname("SOURCE_DATE_EPOCH");
     command->add_option("--key", options.keys, "secret key to sign with (repeatable)");
+    image::add_channel_options(*command, options.channel);
     command->add_option("--karg", options.kernel_arguments, "kernel argument added to the YAML's (repeatable)");
     command->add_flag("--no-disk{false}", options.disk, "only the commit: a new version in an existing repository");
     command->add_flag("--qcow2", options.qcow2, "also the disk as qcow2");
@@ -153,6 +155,8 @@ int main(int argc, char** argv) {
         add_keygen(app, arguments);
         add_container(app, arguments);
         add_inspect(app, arguments);
+        image::PublishArguments publish;
+        image::add_publish_commands(app, publish);
         try {
             app.parse(argc, argv);
         } catch (const CLI::ParseError& error) {

@@ -18,6 +18,7 @@ namespace image {
 namespace {
 
 constexpr const char* keys_directory = "usr/share/ostree/trusted.ed25519.d/";
+constexpr const char* revoked_directory = "usr/share/ostree/revoked.ed25519.d/";
 constexpr std::size_t missing_shown = 10;
 
 std::string yaml_quoted(const std::string& text) {
@@ -27,7 +28,8 @@ std::string yaml_quoted(const std::string& text) {
     return quoted + "'";
 }
 
-void write_identity(const ImageSpec& spec, const Tree& tree) {
+void write_identity(const OsTreeInput& input, const Tree& tree) {
+    const ImageSpec& spec = input.spec;
     std::string title = spec.name;
     title[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(title[0])));
     tree.write("usr/lib/os-release", "NAME=\"" + title + "\"\nID=" + spec.name + "\nVERSION_ID=\"" + spec.version +
@@ -37,25 +39,27 @@ void write_identity(const ImageSpec& spec, const Tree& tree) {
                        "\nkernel_arguments:\n";
     for (const std::string& argument : spec.kernel_arguments)
         text += "  - " + yaml_quoted(argument) + "\n";
+    if (input.key_set)
+        text += fmt::format("update: {{threshold: {}, keys_version: {}}}\n", input.key_set->threshold,
+                            input.key_set->version);
     tree.write("usr/lib/atoll/image.yaml", text);
 }
 
 void write_keys(const OsTreeInput& input, const Tree& tree) {
     tree.make_directories(std::string(keys_directory).substr(0, std::string_view(keys_directory).size() - 1));
     std::string text;
-    for (const std::string& key : input.public_keys)
+    for (const std::string& key : input.key_set ? input.key_set->keys : input.public_keys)
         text += key + "\n";
+    std::string revoked;
+    for (const std::string& key : input.key_set ? input.key_set->revoked : std::vector<std::string>())
+        revoked += key + "\n";
+    if (!revoked.empty()) {
+        tree.make_directories(std::string(revoked_directory).substr(0, std::string_view(revoked_directory).size() - 1));
+        tree.write(std::string(revoked_directory) + input.spec.name, revoked);
+    }
     for (const std::string& path : input.spec.trusted_keys) {
-        for (std::string rest = base::read_file(path, 65536); !rest.empty();) {
-            const std::size_t end = std::min(rest.find('\n'), rest.size());
-            const std::string line = rest.substr(0, end);
-            rest.erase(0, end + 1);
-            if (line.empty() || line.front() == '#')
-                continue;
-            if (base::with_context(path, [&] { return base::base64_decode(line); }).size() != 32)
-                throw base::Error(path + ": expected base64 of 32 bytes a line");
-            text += line + "\n";
-        }
+        for (const std::string& key : load_public_keys(path))
+            text += key + "\n";
     }
     if (!text.empty())
         tree.write(std::string(keys_directory) + input.spec.name, text);
@@ -117,7 +121,7 @@ Tree make_os_tree(const OsTreeInput& input, const std::string& root) {
     files.insert(files.end(), spec.files.begin(), spec.files.end());
     for (const ContainerSpec& container : spec.containers)
         tree.write(container.output, pack_container(container, input.bin_dir, input.timestamp));
-    write_identity(spec, tree);
+    write_identity(input, tree);
     write_keys(input, tree);
     write_modules_list(spec, tree, version);
     tree.apply(files, spec.links, input.bin_dir, true);

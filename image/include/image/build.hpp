@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "image/publish.hpp"
+
 namespace image {
 
 struct BuildOptions {
@@ -16,6 +18,7 @@ struct BuildOptions {
     std::optional<std::int64_t> timestamp;
     std::vector<std::string> keys;
     std::vector<std::string> kernel_arguments; ///< added to the YAML's
+    ChannelOptions channel;
     bool disk = true;
     bool qcow2 = false;
     bool measure = false; ///< also the compressed size of the tree

@@ -1,9 +1,11 @@
 // The OS tree: the base tree, our programs and files, and what is made from them.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "image/channel_file.hpp"
 #include "image/spec.hpp"
 #include "image/tree.hpp"
 
@@ -15,6 +17,7 @@ struct OsTreeInput {
     std::string bin_dir;
     std::int64_t timestamp = 0;
     std::vector<std::string> public_keys; ///< base64: of the keys that sign this build
+    std::optional<KeySetFile> key_set;    ///< of the repository; its keys are shipped in place of `public_keys`
 };
 
 /// Makes the tree in `root`, which must not exist, on the base tree's file system. Throws base::Error, also when a

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "image/channel_file.hpp"
 #include "image/signing_key.hpp"
 
 namespace image {
@@ -31,6 +32,19 @@ public:
     void pull(const std::string& source, const std::string& commit);
     /// Writes the commit's detached metadata: `ostree.sign.ed25519`, one signature a key; without keys none.
     void sign(const std::string& commit, const std::vector<SigningKey>& keys);
+    /// The same beside the signatures that are there.
+    void add_signatures(const std::string& commit, const std::vector<SigningKey>& keys);
+    bool has_commit(const std::string& commit) const;
+    struct CommitDescription {
+        std::string version;
+        std::int64_t timestamp = 0;
+    };
+    CommitDescription describe(const std::string& commit) const;
+    /// The commit of a ref, or of its abbreviation.
+    std::string resolve(const std::string& ref) const;
+    /// Makes the static delta between two commits, in files of at most some MiB each, so that a host needs little
+    /// memory for each and what came before a broken connection is of use.
+    DeltaFile make_delta(const std::string& from, const std::string& to);
     void set_ref(const std::string& ref, const std::string& commit);
     void update_summary();
 

@@ -1,0 +1,131 @@
+#include "image/publish.hpp"
+
+#include <algorithm>
+#include <ctime>
+#include <filesystem>
+
+#include "base/error.hpp"
+#include "base/files.hpp"
+#include "base/log.hpp"
+#include "base/sha256.hpp"
+#include "base/signed_text.hpp"
+
+namespace image {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr unsigned default_expiry_days = 90;
+constexpr std::int64_t day = 86'400;
+constexpr std::size_t max_file = 64 * 1024;
+constexpr std::size_t max_deltas = 64;
+
+std::string channel_path(const std::string& repository, const std::string& stream) {
+    return repository + "/atoll/channels/" + stream;
+}
+
+std::string key_set_path(const std::string& repository, std::int64_t version) {
+    return repository + "/atoll/keys/" + std::to_string(version);
+}
+
+std::optional<ChannelFile> load_channel(const std::string& repository, const std::string& stream) {
+    const std::string path = channel_path(repository, stream);
+    const std::optional<std::string> file = base::read_file_if_exists(path, max_file);
+    if (!file)
+        return std::nullopt;
+    return ChannelFile::parse(base::SignedText::parse(*file, "channel", path).text, path);
+}
+
+std::optional<std::string> load_key_set_file(const std::string& repository, std::int64_t version) {
+    return base::read_file_if_exists(key_set_path(repository, version), max_file);
+}
+
+KeySetFile parse_key_set(const std::string& file, const std::string& name) {
+    return KeySetFile::parse(base::SignedText::parse(file, "keys", name).text, name);
+}
+
+void write_file(const std::string& path, const std::string& content) {
+    base::make_directories(fs::path(path).parent_path().string());
+    base::write_durable(path, content);
+}
+
+} // namespace
+
+std::string write_channel(Repository& repository, const std::string& stream, const std::string& commit,
+                          const ChannelOptions& options, const std::vector<SigningKey>& keys) {
+    const std::optional<ChannelFile> before = load_channel(repository.path(), stream);
+    const bool same = before && before->commit == commit;
+    ChannelFile channel;
+    channel.stream = stream;
+    channel.commit = commit;
+    const Repository::CommitDescription description = repository.describe(commit);
+    channel.version = description.version;
+    if (before)
+        channel.minimum_version = before->minimum_version;
+    channel.minimum_version = options.minimum_version.value_or(channel.minimum_version);
+    channel.rollout = options.rollout.value_or(same ? before->rollout : 100U);
+    // Hosts refuse a channel file that is older than one they have seen.
+    channel.issued = std::max<std::int64_t>(std::time(nullptr), description.timestamp);
+    if (before)
+        channel.issued = std::max(channel.issued, before->issued + 1);
+    channel.expires = channel.issued + options.expires_days.value_or(default_expiry_days) * day;
+    std::vector<std::string> from = options.delta_from;
+    if (options.deltas && same)
+        channel.deltas = before->deltas;
+    else if (options.deltas && before && repository.has_commit(before->commit))
+        from.push_back(before->commit);
+    for (const std::string& old : from) {
+        const bool listed = std::any_of(channel.deltas.begin(), channel.deltas.end(),
+                                        [&](const DeltaFile& delta) { return delta.from == old; });
+        if (!listed && old != commit)
+            channel.deltas.push_back(repository.make_delta(old, commit));
+    }
+    if (channel.deltas.size() > max_deltas)
+        throw base::Error(
+            fmt::format("{} static deltas: more than {} are not read by hosts", channel.deltas.size(), max_deltas));
+    const std::string path = channel_path(repository.path(), stream);
+    write_file(path, sign_text("channel", channel.serialize(), keys));
+    return path;
+}
+
+std::string offered_commit(const std::string& repository, const std::string& stream) {
+    const std::optional<ChannelFile> channel = load_channel(repository, stream);
+    return channel ? channel->commit : "";
+}
+
+std::optional<KeySetFile> newest_key_set(const std::string& repository) {
+    std::optional<KeySetFile> newest;
+    for (std::int64_t version = 1;; ++version) {
+        const std::optional<std::string> file = load_key_set_file(repository, version);
+        if (!file)
+            return newest;
+        newest = parse_key_set(*file, key_set_path(repository, version));
+    }
+}
+
+std::string write_key_set(const std::string& repository, KeySetFile set, const std::vector<SigningKey>& keys) {
+    const std::optional<KeySetFile> before = newest_key_set(repository);
+    set.version = before ? before->version + 1 : 1;
+    if (set.threshold < 1 || set.threshold > set.keys.size())
+        throw base::Error(fmt::format("threshold {} of {} key(s)", set.threshold, set.keys.size()));
+    for (const std::string& key : set.keys) {
+        if (std::count(set.keys.begin(), set.keys.end(), key) != 1)
+            throw base::Error("key " + key + " is named twice");
+        if (std::find(set.revoked.begin(), set.revoked.end(), key) != set.revoked.end())
+            throw base::Error("key " + key + " is trusted and revoked");
+    }
+    const std::string path = key_set_path(repository, set.version);
+    const std::string file = sign_text("keys", set.serialize(), keys);
+    const auto require = [&](const KeySetFile& by, const std::string& whose) {
+        if (const std::size_t good = count_signers(file, "keys", by.keys, path); good < by.threshold)
+            throw base::Error(fmt::format("{}: signed by {} of {}, {} needed: no host would take it", path, good, whose,
+                                          by.threshold));
+    };
+    require(set, "its own keys");
+    if (before)
+        require(*before, "the keys of set " + std::to_string(before->version));
+    write_file(path, file);
+    return path;
+}
+
+} // namespace image
