@@ -24,6 +24,7 @@ ImageInfo ImageInfo::parse(std::string_view text, const std::string& name) {
         root.problem("ref: not the name of a stream");
     if (auto update = root.optional_map("update")) {
         info.threshold = update->optional_int("threshold", 1, 64).value_or(1);
+        info.keys_version = update->optional_int("keys_version", 0, 1'000'000).value_or(0);
         update->rest();
     }
     root.rest();

@@ -32,22 +32,6 @@ bool signed_by(const PublicKey& key, std::string_view data, std::string_view sig
                             reinterpret_cast<const unsigned char*>(data.data()), data.size()) == 1;
 }
 
-std::vector<PublicKey> load_directory(const std::string& directory) {
-    std::vector<PublicKey> keys;
-    std::error_code error;
-    std::vector<std::string> files;
-    for (const auto& entry : std::filesystem::directory_iterator(directory, error))
-        files.push_back(entry.path());
-    if (error && error != std::errc::no_such_file_or_directory)
-        throw base::Error(error.value(), "read keys in " + directory);
-    std::sort(files.begin(), files.end());
-    for (const std::string& file : files) {
-        const std::vector<PublicKey> more = parse_keys(base::read_file(file, max_key_file), file);
-        keys.insert(keys.end(), more.begin(), more.end());
-    }
-    return keys;
-}
-
 } // namespace
 
 std::vector<PublicKey> parse_keys(std::string_view text, const std::string& name) {
@@ -76,21 +60,27 @@ std::vector<PublicKey> parse_keys(std::string_view text, const std::string& name
     return keys;
 }
 
+std::vector<PublicKey> load_key_directory(const std::string& directory) {
+    std::vector<PublicKey> keys;
+    std::error_code error;
+    std::vector<std::string> files;
+    for (const auto& entry : std::filesystem::directory_iterator(directory, error))
+        files.push_back(entry.path());
+    if (error && error != std::errc::no_such_file_or_directory)
+        throw base::Error(error.value(), "read keys in " + directory);
+    std::sort(files.begin(), files.end());
+    for (const std::string& file : files) {
+        const std::vector<PublicKey> more = parse_keys(base::read_file(file, max_key_file), file);
+        keys.insert(keys.end(), more.begin(), more.end());
+    }
+    return keys;
+}
+
 TrustedKeys::TrustedKeys(std::vector<PublicKey> keys, std::vector<PublicKey> revoked) : keys_(std::move(keys)) {
     std::sort(keys_.begin(), keys_.end());
     keys_.erase(std::unique(keys_.begin(), keys_.end()), keys_.end());
     std::erase_if(
         keys_, [&](const PublicKey& key) { return std::find(revoked.begin(), revoked.end(), key) != revoked.end(); });
-}
-
-TrustedKeys TrustedKeys::load(const std::string& trusted, const std::string& revoked,
-                              const std::vector<std::string>& extra) {
-    std::vector<PublicKey> keys = load_directory(trusted);
-    for (const std::string& text : extra) {
-        const std::vector<PublicKey> more = parse_keys(text, "update.keys of the host configuration");
-        keys.insert(keys.end(), more.begin(), more.end());
-    }
-    return {std::move(keys), load_directory(revoked)};
 }
 
 std::size_t TrustedKeys::count_good(std::string_view data, const std::vector<std::string>& signatures) const {

@@ -62,10 +62,9 @@ Sysroot open_sysroot(const Arguments& arguments, const Paths& paths) {
 }
 
 json::object to_json(const PullOutcome& outcome) {
-    return {{"newer", outcome.newer},
-            {"release", release_to_json(outcome.release)},
-            {"timestamp", outcome.timestamp},
-            {"bytes", outcome.download_bytes},
+    return {{"newer", outcome.newer},          {"release", release_to_json(outcome.release)},
+            {"timestamp", outcome.timestamp},  {"waits", outcome.waits},
+            {"bytes", outcome.download_bytes}, {"delta", outcome.by_delta},
             {"objects", outcome.objects}};
 }
 
@@ -82,7 +81,10 @@ json::object inspect(const Arguments& arguments, const Paths& paths) {
 
 json::object pull(const Arguments& arguments, const Paths& paths) {
     const base::HostConfig host = base::HostConfig::load(paths.host_yaml);
-    const TrustedKeys keys = TrustedKeys::load(paths.trusted_keys, paths.revoked_keys, host.update.keys);
+    PullRequest request = arguments.pull;
+    request.remote.ca = host.update.ca;
+    request.remote.proxy = host.update.proxy;
+    request.host_keys = host.update.keys;
     Sysroot sysroot = open_sysroot(arguments, paths);
     const PullObserver observer{
         [](const std::string& stage, const PullOutcome& outcome) {
@@ -93,7 +95,7 @@ json::object pull(const Arguments& arguments, const Paths& paths) {
         [](std::uint64_t bytes, std::uint64_t objects, std::uint64_t total) {
             say({{"progress", json::object{{"bytes", bytes}, {"objects", objects}, {"total", total}}}});
         }};
-    return to_json(pull_update(sysroot, paths, keys, arguments.pull, observer));
+    return to_json(pull_update(sysroot, paths, request, observer));
 }
 
 json::object deploy(const Arguments& arguments, const Paths& paths) {
@@ -156,15 +158,13 @@ int run(int argc, char** argv) {
     };
     add("inspect", "list the deployments", inspect);
     CLI::App* pulling = add("pull", "fetch and check an update", pull);
-    pulling->add_option("--url", arguments.pull.url, "repository")->required();
+    pulling->add_option("--url", arguments.pull.remote.url, "repository")->required();
     pulling->add_option("--ref", arguments.pull.ref, "stream")->required();
     pulling->add_option("--commit", arguments.pull.commit, "this commit, not what the stream names");
     pulling->add_option("--refuse", arguments.pull.refused, "a commit that failed before")->allow_extra_args(false);
-    pulling->add_option("--threshold", arguments.pull.threshold, "keys that have to have signed");
-    pulling->add_option("--max-object-bytes", arguments.pull.max_object_bytes,
-                        "bound of a file when the commit does not tell its sizes");
     pulling->add_flag("--metadata-only", arguments.pull.metadata_only, "only look whether there is one");
     pulling->add_flag("--allow-downgrade", arguments.pull.allow_downgrade, "also an older one");
+    pulling->add_flag("--ignore-rollout", arguments.pull.ignore_rollout, "also when this host's turn has not come");
     CLI::App* deploying = add("deploy", "make a commit the newest deployment", deploy);
     deploying->add_option("--commit", arguments.commit, "64 hexadecimal digits")->required();
     deploying->add_option("--revision", arguments.revision, "its atoll.rev")->required();

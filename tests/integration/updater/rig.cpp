@@ -7,6 +7,7 @@
 
 #include "base/error.hpp"
 #include "base/sha256.hpp"
+#include "base/signed_text.hpp"
 #include "updater/sysroot.hpp"
 #include "updater/trust.hpp"
 
@@ -143,6 +144,8 @@ std::string Rig::publish(const Image& image) {
     base::remove_tree(tree);
     for (const char* name : {"proc", "sys", "dev", "run", "var", "sysroot", "boot", "usr/bin"})
         base::make_directories(tree + "/" + name);
+    if (image.spoil)
+        image.spoil(tree);
     const std::string modules = tree + "/usr/lib/modules/6.1.0-1";
     write_file(modules + "/vmlinuz", image.kernel.empty() ? "kernel" : image.kernel);
     write_file(modules + "/initramfs.img", "initramfs");
@@ -176,7 +179,43 @@ std::string Rig::publish(const Image& image) {
     commit.erase(commit.find_last_not_of('\n') + 1);
     if (!image.signers.empty())
         sign_commit(directory + "/server", commit, image.signers);
+    std::vector<const SigningKey*> signers = image.signers;
+    if (std::find(signers.begin(), signers.end(), &key) == signers.end())
+        signers.push_back(&key);
+    offer({.stream = image.ref, .version = image.version, .commit = commit}, signers);
     return commit;
+}
+
+void Rig::write_signed(const std::string& path, const std::string& kind, const std::string& text,
+                       const std::vector<const SigningKey*>& signers) const {
+    base::SignedText file{kind, {}, text};
+    for (const SigningKey* signer : signers)
+        file.signatures.push_back(signer->sign(file.message()));
+    write_file(directory + "/server/atoll/" + path, file.serialize());
+}
+
+void Rig::offer(const Offer& offer, const std::vector<const SigningKey*>& signers) {
+    issued_ = offer.issued != 0 ? offer.issued : std::max<std::int64_t>(issued_ + 1, std::time(nullptr));
+    std::string text =
+        fmt::format(R"({{"format":1,"stream":"{}","version":"{}","commit":"{}","issued":{},"expires":{},"rollout":{},)"
+                    R"("deltas":{},"minimum_version":"{}"}})",
+                    offer.stream, offer.version, offer.commit, issued_, offer.expires, offer.rollout, offer.deltas,
+                    offer.minimum_version);
+    write_signed("channels/" + offer.stream, "channel", text, signers);
+}
+
+void Rig::write_key_set(int version, std::size_t threshold, const std::vector<const SigningKey*>& keys,
+                        const std::vector<const SigningKey*>& signers, const std::vector<const SigningKey*>& revoked) {
+    const auto list = [](const std::vector<const SigningKey*>& all) {
+        std::string text;
+        for (const SigningKey* one : all)
+            text += (text.empty() ? "\"" : ",\"") + one->public_base64 + "\"";
+        return text;
+    };
+    write_signed(fmt::format("keys/{}", version), "keys",
+                 fmt::format(R"({{"format":1,"version":{},"threshold":{},"keys":[{}],"revoked":[{}]}})", version,
+                             threshold, list(keys), list(revoked)),
+                 signers);
 }
 
 void Rig::install(const std::string& commit) {
@@ -285,6 +324,9 @@ std::vector<std::string> Rig::listing() const {
          item != std::filesystem::recursive_directory_iterator(); ++item) {
         const std::string name = item->path().string().substr(paths.root.size());
         if (name.starts_with("/ostree/repo/tmp/") || name == "/ostree/repo/.lock" || name.starts_with("/ostree/lock"))
+            continue;
+        // What was seen of a repository is remembered, whatever comes of it.
+        if (name == "/var/lib/atoll/updater/trust.json" || name == "/var/lib/atoll/updater/partial.json")
             continue;
         // The remote is added to the configuration once; empty fan-out directories stay.
         if (name == "/ostree/repo/config" || (name.starts_with("/ostree/repo/objects/") && item->is_directory()))

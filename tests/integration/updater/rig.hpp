@@ -2,6 +2,7 @@
 // a GRUB that follows grub.cfg's rules. On a tmpfs of its own in a private mount namespace, so that no freeze, flag or
 // mount of a test reaches the host.
 #pragma once
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -34,6 +35,20 @@ struct Image {
     bool sizes = true;
     std::vector<const SigningKey*> signers;
     std::string bind_ref; ///< another ref in the commit's binding
+    /// Made in the tree before it is committed, and in the commit: to spoil it.
+    std::function<void(const std::string& tree)> spoil;
+};
+
+/// What the channel file of a stream says.
+struct Offer {
+    std::string stream = "atoll/stable";
+    std::string version = "2";
+    std::string commit;
+    std::int64_t issued = 0; ///< 0: a second after the one before
+    std::int64_t expires = 4'000'000'000;
+    std::string minimum_version;
+    int rollout = 100;
+    std::string deltas = "[]"; ///< JSON
 };
 
 class Rig {
@@ -45,8 +60,18 @@ public:
     explicit Rig(Boot boot_kind = Boot::directory);
     ~Rig();
 
-    /// Commits to the repository that is served, and points its ref there.
+    /// Commits to the repository that is served, points its ref there, and offers it to every host in a channel file
+    /// that `key` and the commit's signers have signed.
     std::string publish(const Image& image);
+    /// Writes a channel file.
+    void offer(const Offer& offer, const std::vector<const SigningKey*>& signers);
+    /// Writes key set `version`.
+    void write_key_set(int version, std::size_t threshold, const std::vector<const SigningKey*>& keys,
+                       const std::vector<const SigningKey*>& signers,
+                       const std::vector<const SigningKey*>& revoked = {});
+    /// Writes a signed file below the repository's `atoll/`.
+    void write_signed(const std::string& path, const std::string& kind, const std::string& text,
+                      const std::vector<const SigningKey*>& signers) const;
     /// Installs a first deployment with `first_revision`, known good, and boots it.
     void install(const std::string& commit);
     void write_host_yaml(const std::string& extra = {});
@@ -80,6 +105,7 @@ private:
     std::map<std::string, std::string> entry(const std::string& file) const;
     std::string options_of(const std::string& revision) const;
     unsigned boots_ = 0;
+    std::int64_t issued_ = 0; ///< of the last channel file
 };
 
 } // namespace updater_test

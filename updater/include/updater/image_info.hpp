@@ -9,8 +9,9 @@ namespace updater {
 struct ImageInfo {
     std::string name;
     std::string version;
-    std::string ref;            ///< the stream this image was built as
-    std::int64_t threshold = 1; ///< `update.threshold`: how many different keys must have signed an update
+    std::string ref;               ///< the stream this image was built as
+    std::int64_t threshold = 1;    ///< `update.threshold`: how many different keys must have signed an update
+    std::int64_t keys_version = 0; ///< `update.keys_version`: number of the key set that it ships, see key_set.hpp
 
     /// Other keys are for other readers and skipped. Throws base::ConfigError.
     static ImageInfo parse(std::string_view text, const std::string& name);

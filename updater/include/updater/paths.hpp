@@ -13,6 +13,7 @@ struct Paths {
     std::string boot_id = "/proc/sys/kernel/random/boot_id";
     std::string trusted_keys = "/usr/share/ostree/trusted.ed25519.d";
     std::string revoked_keys = "/usr/share/ostree/revoked.ed25519.d";
+    std::string machine_id = "/etc/machine-id";
     std::string image_yaml = "/usr/lib/atoll/image.yaml";
     std::string host_yaml = "/etc/atoll/host.yaml";
     std::string bus_socket = "/run/atoll/updater.sock";
@@ -23,6 +24,9 @@ struct Paths {
     std::string good_revision = "/run/atoll/good-revision";
 
     std::string state_file() const { return state_directory + "/state.json"; }
+    std::string trust_file() const { return state_directory + "/trust.json"; }
+    /// Parts of a static delta that is being fetched.
+    std::string delta_directory() const { return state_directory + "/delta"; }
     std::string history_file() const { return state_directory + "/history.json"; }
     /// The real machine: libostree's view of "/" is the booted deployment.
     bool is_machine() const noexcept { return root == "/"; }

@@ -46,6 +46,8 @@ public:
     void follow(const std::string& ref, const std::string& commit);
     /// Removes what no deployment uses any more.
     void cleanup();
+    /// The same for objects only; changes nothing that boots.
+    void prune();
 
 private:
     struct Impl;

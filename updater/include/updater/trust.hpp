@@ -20,12 +20,11 @@ inline constexpr const char* signature_metadata_key = "ostree.sign.ed25519";
 /// Throws base::Error "NAME:LINE: reason": a key that cannot be read must not silently lower what is required.
 std::vector<PublicKey> parse_keys(std::string_view text, const std::string& name);
 
+/// The keys of every file of a directory, which may be missing. Throws base::Error when one cannot be read or parsed.
+std::vector<PublicKey> load_key_directory(const std::string& directory);
+
 class TrustedKeys {
 public:
-    /// Every file of `trusted`, and `extra` (base64 keys of the host configuration), without those listed in a file of
-    /// `revoked`. Directories may be missing. Throws base::Error when a file cannot be read or parsed.
-    static TrustedKeys load(const std::string& trusted, const std::string& revoked,
-                            const std::vector<std::string>& extra);
     TrustedKeys(std::vector<PublicKey> keys, std::vector<PublicKey> revoked);
 
     const std::vector<PublicKey>& keys() const noexcept { return keys_; }

@@ -20,6 +20,7 @@ struct Arguments {
     bool reboot = false;
     bool force = false;
     bool allow_downgrade = false;
+    bool ignore_rollout = false;
 };
 
 void print(const std::string& text) {
@@ -52,9 +53,10 @@ std::string call_with_progress(const Arguments& arguments, const std::string& me
                              std::uint64_t total) {
         bar.show(bytes, total_bytes, objects, total);
     };
-    return client.call(
-        method,
-        {{"reboot", arguments.reboot}, {"force", arguments.force}, {"allow-downgrade", arguments.allow_downgrade}});
+    return client.call(method, {{"reboot", arguments.reboot},
+                                {"force", arguments.force},
+                                {"allow-downgrade", arguments.allow_downgrade},
+                                {"ignore-rollout", arguments.ignore_rollout}});
 }
 
 int check(const Arguments& arguments) {
@@ -66,7 +68,9 @@ int check(const Arguments& arguments) {
     const base::json::value document = base::parse_json(text, "answer");
     const base::JsonObject answer(document, "answer");
     const Release release = release_from_json(answer.object("release"));
-    if (!answer.boolean("newer"))
+    if (const std::string waits = answer.string("waits"); !waits.empty())
+        print(waits);
+    else if (!answer.boolean("newer"))
         print(fmt::format("up to date: {} is booted", release.version));
     else
         print(fmt::format("{} is available, commit {}{}{}", release.version, release.commit.substr(0, 12),
@@ -86,7 +90,9 @@ int upgrade(const Arguments& arguments) {
     const base::json::value document = base::parse_json(text, "answer");
     const base::JsonObject answer(document, "answer");
     const Release release = release_from_json(answer.object("release"));
-    if (!answer.boolean("newer"))
+    if (const std::string waits = answer.string("waits"); !waits.empty())
+        print(waits);
+    else if (!answer.boolean("newer"))
         print(fmt::format("up to date: {} is booted", release.version));
     else if (arguments.reboot)
         print(fmt::format("{} is staged, rebooting", release.version));
@@ -152,6 +158,8 @@ int run(int argc, char** argv) {
         sub->add_flag("--force", arguments.force, "also a release that failed on this host before");
     for (CLI::App* sub : {checking, upgrading})
         sub->add_flag("--allow-downgrade", arguments.allow_downgrade, "also a release older than the booted one");
+    for (CLI::App* sub : {checking, upgrading})
+        sub->add_flag("--ignore-rollout", arguments.ignore_rollout, "also a release whose rollout has not come here");
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

@@ -22,7 +22,6 @@ namespace updater {
 struct UpdateSource {
     std::string url;
     std::string ref;
-    std::int64_t threshold = 1;
 };
 
 class Daemon {

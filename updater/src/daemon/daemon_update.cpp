@@ -14,7 +14,7 @@ namespace json = base::json;
 UpdateSource Daemon::source() const {
     const base::HostConfig host = base::HostConfig::load(paths_.host_yaml);
     const ImageInfo image = ImageInfo::load(paths_.image_yaml);
-    UpdateSource source{host.update.url, host.update.ref.empty() ? image.ref : host.update.ref, image.threshold};
+    UpdateSource source{host.update.url, host.update.ref.empty() ? image.ref : host.update.ref};
     if (source.url.empty())
         throw base::Error(fmt::format("no update.url in {}: this host gets no updates", paths_.host_yaml));
     if (source.ref.empty())
@@ -38,12 +38,13 @@ void Daemon::start_pull(const BusCall& call, bool metadata_only) {
     if (record_.state == State::rebooting)
         throw base::Error("another deployment boots next; reboot first, or take it back with rollback");
     const UpdateSource from = source();
-    std::vector<std::string> arguments{
-        "pull", "--url", from.url, "--ref", from.ref, "--threshold", std::to_string(from.threshold)};
+    std::vector<std::string> arguments{"pull", "--url", from.url, "--ref", from.ref};
     if (metadata_only)
         arguments.emplace_back("--metadata-only");
     if (call.option("allow-downgrade"))
         arguments.emplace_back("--allow-downgrade");
+    if (call.option("ignore-rollout"))
+        arguments.emplace_back("--ignore-rollout");
     if (!call.option("force")) {
         for (const Receipt& receipt : record_.receipts) {
             if (receipt.condemned && base::is_sha256_hex(receipt.release.commit)) {

@@ -1,5 +1,9 @@
 #include "repository.hpp"
 
+#include <sys/stat.h>
+
+#include <set>
+
 #include "base/sha256.hpp"
 #include "updater/trust.hpp"
 
@@ -19,6 +23,45 @@ GHashTableOwner objects_of(OstreeRepo* repo, const std::string& checksum) {
     if (!ostree_repo_traverse_commit(repo, checksum.c_str(), 0, &reachable, nullptr, failure))
         failure.raise("walk commit " + checksum);
     return GHashTableOwner(reachable);
+}
+
+/// Of one object. Sums of them stay far below 2^64.
+constexpr std::uint64_t max_announced = std::uint64_t{4} << 30;
+
+/// The sizes that the commit carries; it has to.
+GPtrArrayOwner sizes_of(OstreeRepo* repo, const std::string& checksum) {
+    Failure failure;
+    GVariant* raw = nullptr;
+    if (!ostree_repo_load_variant(repo, OSTREE_OBJECT_TYPE_COMMIT, checksum.c_str(), &raw, failure))
+        failure.raise("read commit " + checksum);
+    const GVariantOwner commit(raw);
+    GPtrArray* entries = nullptr;
+    if (!ostree_commit_get_object_sizes(commit.get(), &entries, failure)) {
+        if (failure.matches(G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
+            throw base::Error("commit " + checksum + ": does not say how large its objects are (ostree.sizes)");
+        failure.raise("sizes of commit " + checksum);
+    }
+    return GPtrArrayOwner(entries);
+}
+
+/// mkimage takes such bits away; whoever brings them in means harm, or has signed another tree than he thinks.
+void require_no_privilege(OstreeRepo* repo, const char* name) {
+    Failure failure;
+    GFileInfo* info = nullptr;
+    GVariant* attributes = nullptr;
+    if (!ostree_repo_load_file(repo, name, nullptr, &info, &attributes, nullptr, failure))
+        failure.raise(std::string("read object ") + name);
+    const GOwner<GFileInfo> info_owner(info);
+    const GVariantOwner attributes_owner(attributes);
+    const guint32 mode = g_file_info_get_attribute_uint32(info, "unix::mode");
+    if (S_ISREG(mode) && (mode & (S_ISUID | S_ISGID)) != 0)
+        throw base::Error(fmt::format("object {}: a setuid or setgid file (mode {:o})", name, mode & 07777U));
+    for (GVariantIterator items(attributes); const GVariantOwner item = items.next();) {
+        const char* key = nullptr;
+        g_variant_get_child(item.get(), 0, "^&ay", &key);
+        if (std::string_view(key) == "security.capability")
+            throw base::Error(fmt::format("object {}: a file with capabilities", name));
+    }
 }
 
 } // namespace
@@ -51,7 +94,6 @@ CommitInfo Repository::read_commit(const std::string& checksum) const {
     const GVariantOwner binding(
         g_variant_lookup_value(metadata.get(), OSTREE_COMMIT_META_KEY_REF_BINDING, G_VARIANT_TYPE("as")));
     if (binding) {
-        info.has_ref_binding = true;
         for (GVariantIterator names(binding.get()); const GVariantOwner name = names.next();)
             info.refs.emplace_back(g_variant_get_string(name.get(), nullptr));
     }
@@ -84,19 +126,9 @@ std::vector<std::string> Repository::signatures(const std::string& checksum) con
     return signatures;
 }
 
-std::optional<MissingContent> Repository::missing_content(const std::string& checksum) const {
-    Failure failure;
-    GVariant* raw = nullptr;
-    if (!ostree_repo_load_variant(get(), OSTREE_OBJECT_TYPE_COMMIT, checksum.c_str(), &raw, failure))
-        failure.raise("read commit " + checksum);
-    const GVariantOwner commit(raw);
-    GPtrArray* entries = nullptr;
-    if (!ostree_commit_get_object_sizes(commit.get(), &entries, failure)) {
-        if (failure.matches(G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
-            return std::nullopt;
-        failure.raise("sizes of commit " + checksum);
-    }
-    const GPtrArrayOwner owner(entries);
+MissingContent Repository::missing_content(const std::string& checksum) const {
+    const GPtrArrayOwner owner = sizes_of(get(), checksum);
+    const GPtrArray* entries = owner.get();
     MissingContent missing;
     for (guint index = 0; index < entries->len; ++index) {
         const auto* entry = static_cast<const OstreeCommitSizesEntry*>(g_ptr_array_index(entries, index));
@@ -106,6 +138,9 @@ std::optional<MissingContent> Repository::missing_content(const std::string& che
             lookup.raise(std::string("look for object ") + entry->checksum);
         if (there)
             continue;
+        if (entry->archived > max_announced || entry->unpacked > max_announced)
+            throw base::Error(fmt::format("commit {}: object {} is announced to be larger than {} bytes", checksum,
+                                          entry->checksum, max_announced));
         ++missing.objects;
         missing.download_bytes += entry->archived;
         missing.disk_bytes += entry->unpacked;
@@ -132,6 +167,10 @@ std::uint64_t Repository::check_objects(const std::string& checksum, const std::
         while (g_hash_table_iter_next(&iter, &key, nullptr))
             g_hash_table_remove(wanted.get(), key);
     }
+    std::set<std::string, std::less<>> listed{checksum};
+    const GPtrArrayOwner sizes = sizes_of(get(), checksum);
+    for (guint index = 0; index < sizes->len; ++index)
+        listed.emplace(static_cast<const OstreeCommitSizesEntry*>(g_ptr_array_index(sizes.get(), index))->checksum);
     const std::uint64_t total = g_hash_table_size(wanted.get());
     std::uint64_t done = 0;
     GHashTableIter iter;
@@ -148,6 +187,11 @@ std::uint64_t Repository::check_objects(const std::string& checksum, const std::
             ostree_repo_delete_object(get(), type, name, nullptr, ignored);
             failure.raise(std::string("check object ") + name);
         }
+        if (listed.find(std::string_view(name)) == listed.end())
+            throw base::Error(
+                fmt::format("commit {}: object {} is not among those whose sizes it tells", checksum, name));
+        if (type == OSTREE_OBJECT_TYPE_FILE)
+            require_no_privilege(get(), name);
         if (++done % 64 == 0)
             progress(done, total);
     }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "glib_owner.hpp"
+#include "updater/remote.hpp"
 
 namespace updater {
 
@@ -18,7 +19,6 @@ struct CommitInfo {
     std::int64_t timestamp = 0;
     std::string bytes;             ///< of the commit object: what was signed
     std::vector<std::string> refs; ///< ostree.ref-binding
-    bool has_ref_binding = false;
 };
 
 /// What of a commit is not here yet, from the sizes it carries (`ostree.sizes`).
@@ -45,18 +45,27 @@ public:
     CommitInfo read_commit(const std::string& checksum) const;
     /// Raw signatures of the detached metadata; empty when there are none.
     std::vector<std::string> signatures(const std::string& checksum) const;
-    /// nullopt when the commit does not carry its sizes.
-    std::optional<MissingContent> missing_content(const std::string& checksum) const;
+    /// Throws base::Error when the commit does not carry its sizes.
+    MissingContent missing_content(const std::string& checksum) const;
     /// Removes the commit object and its detached metadata, not the content.
     void forget_commit(const std::string& checksum) noexcept;
 
     enum class Part { metadata, everything };
-    /// Objects are checked against their names as they arrive; `progress` is called now and then.
-    void pull(const std::string& url, const std::string& checksum, Part part,
+    /// Objects are checked against their names as they arrive; `progress` is called now and then. Given up when the
+    /// commit turns out to have more than `max_objects`.
+    void pull(const Remote& remote, const std::string& checksum, Part part, std::uint64_t max_objects,
               const std::function<void(const TransferProgress&)>& progress);
+    /// Makes the objects of a static delta that is in `directory` (files superblock, 0, 1, ...), in one transaction.
+    void apply_delta(const std::string& directory);
+
+    /// Removes what an interrupted pull left in the repository's temporary directory.
+    void remove_leftovers();
+    /// Reads what an interrupted pull left and removes what a power cut damaged; the next pull takes the rest over.
+    void check_leftovers();
 
     /// Reads every object of `checksum` that `known` (a commit whose objects were checked before, or empty) does not
-    /// have, and checks it against its name. Returns how many there were.
+    /// have, checks it against its name, and that the commit's sizes list it and it brings no privilege of its own
+    /// (setuid, setgid, file capabilities). Returns how many there were.
     std::uint64_t check_objects(const std::string& checksum, const std::string& known,
                                 const std::function<void(std::uint64_t done, std::uint64_t total)>& progress) const;
 
@@ -78,6 +87,10 @@ private:
     GOwner<GFile> open_path(const std::string& checksum, const std::string& path) const;
     GOwner<OstreeRepo> repo_;
 };
+
+/// Before the repository is opened: what an interrupted pull left is not thrown away because the boot is another one.
+/// Then nothing may be pulled without `check_leftovers` or `remove_leftovers` after a power cut.
+void keep_leftovers();
 
 /// Keeps a staged commit from being cleaned up.
 inline constexpr const char* staged_ref = "atoll-staged";

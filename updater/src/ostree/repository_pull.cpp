@@ -9,22 +9,45 @@ namespace {
 
 constexpr const char* remote_name = "atoll";
 
-// libostree wants a remote in the repository's configuration; the URL in it is never used. GPG is off: the signatures
-// that count are checked by us before content is asked for.
-void ensure_remote(OstreeRepo* repo) {
+constexpr const char* never_used_url = "http://atoll.invalid";
+
+std::string remote_option(OstreeRepo* repo, const char* key) {
+    Failure ignored; // a remote that is not there has no options
+    char* value = nullptr;
+    if (!ostree_repo_get_remote_option(repo, remote_name, key, nullptr, &value, ignored))
+        return {};
+    const GString owner(value);
+    return owner ? owner.get() : "";
+}
+
+// libostree wants a remote in the repository's configuration; the URL in it is never used, the authorities and the
+// proxy are. GPG is off: the signatures that count are checked by us before content is asked for.
+void ensure_remote(OstreeRepo* repo, const Remote& remote) {
+    if (remote_option(repo, "url") == never_used_url && remote_option(repo, "tls-ca-path") == remote.ca &&
+        remote_option(repo, "proxy") == remote.proxy)
+        return;
     GVariantBuilder options;
     g_variant_builder_init(&options, G_VARIANT_TYPE("a{sv}"));
     g_variant_builder_add(&options, "{sv}", "gpg-verify", g_variant_new_boolean(FALSE));
     g_variant_builder_add(&options, "{sv}", "gpg-verify-summary", g_variant_new_boolean(FALSE));
+    if (!remote.ca.empty())
+        g_variant_builder_add(&options, "{sv}", "tls-ca-path", g_variant_new_string(remote.ca.c_str()));
+    if (!remote.proxy.empty())
+        g_variant_builder_add(&options, "{sv}", "proxy", g_variant_new_string(remote.proxy.c_str()));
     const GVariantOwner owner(g_variant_ref_sink(g_variant_builder_end(&options)));
-    Failure failure;
-    if (!ostree_repo_remote_change(repo, nullptr, OSTREE_REPO_REMOTE_CHANGE_ADD_IF_NOT_EXISTS, remote_name,
-                                   "http://atoll.invalid", owner.get(), nullptr, failure))
-        failure.raise("add the remote to the repository's configuration");
+    for (const OstreeRepoRemoteChange change :
+         {OSTREE_REPO_REMOTE_CHANGE_DELETE_IF_EXISTS, OSTREE_REPO_REMOTE_CHANGE_ADD}) {
+        Failure failure;
+        if (!ostree_repo_remote_change(repo, nullptr, change, remote_name, never_used_url, owner.get(), nullptr,
+                                       failure))
+            failure.raise("set the remote in the repository's configuration");
+    }
 }
 
 struct Watcher {
     const std::function<void(const TransferProgress&)>& report;
+    std::uint64_t max_objects;
+    GCancellable* cancel;
     TransferProgress last;
 };
 
@@ -37,6 +60,8 @@ void on_changed(OstreeAsyncProgress* progress, gpointer data) {
     if (now == watcher.last)
         return;
     watcher.last = now;
+    if (now.requested > watcher.max_objects)
+        g_cancellable_cancel(watcher.cancel);
     // An exception must not pass through GLib's frames; a report that cannot be written is not a reason to stop.
     try {
         watcher.report(now);
@@ -64,9 +89,9 @@ GVariantOwner pull_options(const std::string& url, const std::string& checksum, 
 
 } // namespace
 
-void Repository::pull(const std::string& url, const std::string& checksum, Part part,
+void Repository::pull(const Remote& remote, const std::string& checksum, Part part, std::uint64_t max_objects,
                       const std::function<void(const TransferProgress&)>& progress) {
-    ensure_remote(get());
+    ensure_remote(get(), remote);
     // A context of our own: libostree iterates the thread's default one.
     GMainContext* context = g_main_context_new();
     g_main_context_push_thread_default(context);
@@ -74,16 +99,37 @@ void Repository::pull(const std::string& url, const std::string& checksum, Part 
         g_main_context_pop_thread_default(context);
         g_main_context_unref(context);
     });
-    Watcher watcher{progress, {}};
+    const GOwner<GCancellable> cancel(g_cancellable_new());
+    Watcher watcher{progress, max_objects, cancel.get(), {}};
     const GOwner<OstreeAsyncProgress> async(ostree_async_progress_new());
     g_signal_connect(async.get(), "changed", G_CALLBACK(on_changed), &watcher);
     Failure failure;
-    const bool done = ostree_repo_pull_with_options(get(), remote_name, pull_options(url, checksum, part).get(),
-                                                    async.get(), nullptr, failure);
+    const bool done = ostree_repo_pull_with_options(get(), remote_name, pull_options(remote.url, checksum, part).get(),
+                                                    async.get(), cancel.get(), failure);
     ostree_async_progress_finish(async.get());
+    if (g_cancellable_is_cancelled(cancel.get()))
+        throw base::Error(fmt::format("commit {}: has more objects than the {} it tells", checksum, max_objects));
     if (!done)
         failure.raise(fmt::format("fetch {} {} from {}", part == Part::metadata ? "metadata of commit" : "commit",
-                                  checksum, url));
+                                  checksum, remote.url));
+}
+
+void Repository::apply_delta(const std::string& directory) {
+    Failure failure;
+    if (!ostree_repo_prepare_transaction(get(), nullptr, nullptr, failure))
+        failure.raise("begin a transaction");
+    base::ScopeExit abort([this] {
+        Failure ignored;
+        ostree_repo_abort_transaction(get(), nullptr, ignored);
+    });
+    const GOwner<GFile> path(g_file_new_for_path(directory.c_str()));
+    Failure applying;
+    if (!ostree_repo_static_delta_execute_offline(get(), path.get(), FALSE, nullptr, applying))
+        applying.raise("apply the static delta");
+    Failure committing;
+    if (!ostree_repo_commit_transaction(get(), nullptr, nullptr, committing))
+        committing.raise("commit the static delta's objects");
+    abort.dismiss();
 }
 
 } // namespace updater

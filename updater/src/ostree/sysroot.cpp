@@ -119,6 +119,7 @@ Sysroot::~Sysroot() = default;
 Sysroot::Sysroot(Sysroot&&) noexcept = default;
 
 Sysroot Sysroot::open(const Paths& paths, const std::string& booted_revision, bool own_namespace) {
+    keep_leftovers();
     auto impl = std::make_unique<Impl>();
     impl->paths = paths;
     impl->booted_revision = booted_revision;
@@ -227,6 +228,19 @@ void Sysroot::drop_staged() {
 
 void Sysroot::follow(const std::string& ref, const std::string& commit) {
     impl_->repository->set_ref(ref, commit);
+}
+
+void Sysroot::prune() {
+    OstreeRepoPruneOptions options{};
+    options.flags = OSTREE_REPO_PRUNE_FLAGS_REFS_ONLY;
+    options.reachable = ostree_repo_traverse_new_reachable();
+    const GHashTableOwner reachable(options.reachable);
+    gint total = 0;
+    gint removed = 0;
+    guint64 bytes = 0;
+    Failure failure;
+    if (!ostree_sysroot_cleanup_prune_repo(impl_->sysroot.get(), &options, &total, &removed, &bytes, nullptr, failure))
+        failure.raise("remove objects that nothing uses");
 }
 
 void Sysroot::cleanup() {

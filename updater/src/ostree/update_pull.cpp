@@ -4,13 +4,18 @@
 #include <sys/resource.h>
 #include <sys/statvfs.h>
 
+#include "base/files.hpp"
+#include "base/json.hpp"
 #include "base/log.hpp"
 #include "base/scope_exit.hpp"
 #include "base/sha256.hpp"
+#include "delta_download.hpp"
+#include "kernel_files.hpp"
 #include "repository.hpp"
 #include "updater/boot_text.hpp"
 #include "updater/image_info.hpp"
 #include "updater/sysroot.hpp"
+#include "updater/trusted_source.hpp"
 
 namespace updater {
 
@@ -22,6 +27,10 @@ constexpr std::uint64_t object_slack = mebibyte;          // headers, padding of
 constexpr std::uint64_t root_reserve = 64 * mebibyte;     // the checked-out tree's directories, /etc, state
 constexpr std::uint64_t boot_reserve = mebibyte;
 constexpr std::uint64_t block = 4096;
+constexpr std::uint64_t parallel_fetches = 8;        // of libostree, each into a file of its own
+constexpr std::uint64_t delta_slack = 64 * mebibyte; // a part, unpacked, holds several objects
+constexpr std::uint64_t progress_step = 256 * 1024;
+constexpr std::uint64_t objects_slack = 64; // metadata that libostree counts twice
 
 std::string megabytes(std::uint64_t bytes) {
     return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6);
@@ -46,68 +55,57 @@ void require_space(const std::string& directory, std::uint64_t needed, const cha
                                               directory, megabytes(available), megabytes(needed - available)));
 }
 
-struct Kernel {
-    std::string version;
-    Repository::Entry vmlinuz;
-    Repository::Entry initramfs;
-    std::uint64_t size() const noexcept { return vmlinuz.size + initramfs.size; }
-};
+/// The connection broke or the server failed: trying again later makes sense, and so do the objects that came.
+bool is_interruption(const std::string& error) {
+    return error.find("While fetching http") != std::string::npos ||
+           error.find("Server returned HTTP 5") != std::string::npos;
+}
 
-Kernel find_kernel(const Repository& repository, const std::string& commit) {
-    const std::string modules = "usr/lib/modules";
-    std::optional<Kernel> found;
-    for (const Repository::Entry& directory : repository.list_directory(commit, modules)) {
-        if (!directory.is_directory)
-            continue;
-        Kernel kernel;
-        kernel.version = directory.name;
-        for (Repository::Entry& file : repository.list_directory(commit, modules + "/" + directory.name)) {
-            if (file.name == "vmlinuz")
-                kernel.vmlinuz = std::move(file);
-            else if (file.name == "initramfs.img")
-                kernel.initramfs = std::move(file);
+/// Which interrupted download the leftovers are of. They are kept when the connection broke, and removed when anything
+/// else went wrong, when the update is here, and when another one is wanted: never more than one download's.
+class Partial {
+public:
+    Partial(Repository& repository, const Paths& paths, const std::string& commit)
+        : repository_(repository), paths_(paths), file_(paths.state_directory + "/partial.json") {
+        const std::string boot = base::read_file(paths.boot_id, 256);
+        std::string old_commit;
+        std::string old_boot;
+        try {
+            const base::json::value document =
+                base::parse_json(base::read_file_if_exists(file_, 4096).value_or("{}"), file_);
+            old_commit = base::JsonObject(document, file_).string("commit");
+            old_boot = base::JsonObject(document, file_).string("boot_id");
+        } catch (const base::Error& error) {
+            base::log_warning("{}: what is left of a download is removed", error.what());
         }
-        if (kernel.vmlinuz.name.empty())
-            continue;
-        if (found)
-            throw base::Error(fmt::format("commit {}: two kernels, {} and {}", commit, found->version, kernel.version));
-        found = std::move(kernel);
+        if (old_commit != commit)
+            remove();
+        else if (old_boot != boot)
+            repository_.check_leftovers();
+        base::write_durable(file_, base::json::serialize(base::json::object{{"commit", commit}, {"boot_id", boot}}),
+                            0600);
     }
-    if (!found)
-        throw base::Error(fmt::format("commit {}: no {}/*/vmlinuz", commit, modules));
-    if (found->initramfs.name.empty())
-        throw base::Error(fmt::format("commit {}: no {}/{}/initramfs.img", commit, modules, found->version));
-    return *found;
-}
+    void remove() noexcept {
+        try {
+            repository_.remove_leftovers();
+            base::remove_tree(paths_.delta_directory());
+            base::remove_tree(file_);
+        } catch (const std::exception& error) {
+            base::log_warning("{}", error.what());
+        }
+    }
 
-/// What of the commit goes into its boot entry.
-void check_boot_entry(const Repository& repository, const CommitInfo& commit, const Kernel& kernel) {
-    const std::string what = "commit " + commit.checksum;
-    require_safe_boot_text(commit.version, what + ": version");
-    require_safe_boot_text(kernel.version, what + ": kernel version");
-    const std::optional<std::string> os_release =
-        repository.read_file(commit.checksum, "usr/lib/os-release", 64 * 1024);
-    if (!os_release)
-        throw base::Error(what + ": no usr/lib/os-release");
-    require_safe_os_release(*os_release, what + ": os-release");
-}
-
-std::string resolve_ref(const PullRequest& request) {
-    if (!is_valid_ref(request.ref))
-        throw base::Error("'" + plain_text(request.ref, 100) + "' is not the name of a stream");
-    std::string text = fetch_small_file(request.url, "refs/heads/" + request.ref, 256);
-    while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' '))
-        text.pop_back();
-    if (!base::is_sha256_hex(text))
-        throw base::Error(fmt::format("{}/refs/heads/{}: not the name of a commit", request.url, request.ref));
-    return text;
-}
+private:
+    Repository& repository_;
+    const Paths& paths_;
+    std::string file_;
+};
 
 class UpdatePull {
 public:
-    UpdatePull(Sysroot& sysroot, const Paths& paths, const TrustedKeys& keys, const PullRequest& request,
-               const PullObserver& observer)
-        : repository_(sysroot.repository()), paths_(paths), keys_(keys), request_(request), observer_(observer) {
+    UpdatePull(Sysroot& sysroot, const Paths& paths, const PullRequest& request, const PullObserver& observer)
+        : sysroot_(sysroot), repository_(sysroot.repository()), paths_(paths), request_(request), observer_(observer),
+          source_(paths, request.remote, request.host_keys) {
         for (Deployment& deployment : sysroot.deployments()) {
             if (deployment.booted)
                 booted_ = std::move(deployment);
@@ -115,16 +113,13 @@ public:
     }
 
     PullOutcome run() {
-        const std::string checksum = request_.commit.empty() ? resolve_ref(request_) : request_.commit;
-        if (!base::is_sha256_hex(checksum))
-            throw base::Error("'" + plain_text(checksum, 100) + "' is not the name of a commit");
+        if (!is_valid_ref(request_.ref))
+            throw base::Error("'" + plain_text(request_.ref, 100) + "' is not the name of a stream");
+        source_.follow_keys();
         PullOutcome outcome;
-        outcome.release = {booted_.release.version, checksum, ""};
-        if (checksum == booted_.release.commit)
+        const std::string checksum = choose(outcome);
+        if (checksum.empty())
             return outcome;
-        if (std::find(request_.refused.begin(), request_.refused.end(), checksum) != request_.refused.end())
-            throw base::Error(
-                fmt::format("commit {} failed on this host before and is not tried again unless forced", checksum));
         const bool was_here = repository_.has_commit(checksum);
         base::ScopeExit forget([&] {
             if (!was_here)
@@ -134,35 +129,84 @@ public:
         outcome.newer = true;
         outcome.release.version = commit.version;
         outcome.timestamp = commit.timestamp;
-        const std::optional<MissingContent> missing = repository_.missing_content(checksum);
-        if (missing) {
-            outcome.download_bytes = missing->download_bytes;
-            outcome.objects = missing->objects;
-        }
+        const MissingContent missing = repository_.missing_content(checksum);
+        const ChannelDelta* delta = worthwhile_delta(missing);
+        outcome.by_delta = delta != nullptr;
+        outcome.download_bytes = delta != nullptr ? delta->size : missing.download_bytes;
+        outcome.objects = missing.objects;
         if (request_.metadata_only)
             return outcome;
-        fetch_content(commit, missing, outcome);
-        check_content(commit, outcome);
+        require_room(missing, delta);
+        Partial partial(repository_, paths_, checksum);
+        fetch_content(commit, missing, delta, outcome, partial);
+        try {
+            check_content(commit, outcome);
+        } catch (...) {
+            partial.remove();
+            if (!was_here) {
+                repository_.forget_commit(checksum);
+                sysroot_.prune();
+            }
+            throw;
+        }
         repository_.set_ref(staged_ref, checksum);
         forget.dismiss();
+        partial.remove();
         return outcome;
     }
 
 private:
+    /// The commit to go to; empty when there is nothing to do.
+    std::string choose(PullOutcome& outcome) {
+        std::string checksum = request_.commit;
+        if (checksum.empty()) {
+            channel_ = source_.channel(request_.ref, booted_.release.version, booted_.timestamp);
+            checksum = channel_->commit;
+        }
+        if (!base::is_sha256_hex(checksum))
+            throw base::Error("'" + plain_text(checksum, 100) + "' is not the name of a commit");
+        outcome.release = {channel_ ? channel_->version : "", checksum, ""};
+        if (checksum == booted_.release.commit) {
+            outcome.release.version = booted_.release.version;
+            return {};
+        }
+        if (std::find(request_.refused.begin(), request_.refused.end(), checksum) != request_.refused.end())
+            throw base::Error(
+                fmt::format("commit {} failed on this host before and is not tried again unless forced", checksum));
+        if (channel_ && !request_.ignore_rollout && !is_in_rollout(*channel_, machine_id())) {
+            outcome.waits = fmt::format("{} is for {} % of the hosts so far, and this one is not among them",
+                                        channel_->version, channel_->rollout);
+            return {};
+        }
+        return checksum;
+    }
+
+    std::string machine_id() const {
+        std::string id = base::read_file_if_exists(paths_.machine_id, 256).value_or("");
+        while (!id.empty() && std::isspace(static_cast<unsigned char>(id.back())) != 0)
+            id.pop_back();
+        return id;
+    }
+
     void verify(const CommitInfo& commit) const {
-        keys_.require(commit.bytes, repository_.signatures(commit.checksum), request_.threshold,
-                      "commit " + commit.checksum);
+        source_.trust().require(commit.bytes, repository_.signatures(commit.checksum), "commit " + commit.checksum);
     }
 
     CommitInfo fetch_metadata(const std::string& checksum) {
         limit_file_size(max_metadata_file);
-        repository_.pull(request_.url, checksum, Repository::Part::metadata, [](const TransferProgress&) {});
+        repository_.pull(request_.remote, checksum, Repository::Part::metadata, objects_slack,
+                         [](const TransferProgress&) {});
         CommitInfo commit = repository_.read_commit(checksum);
         verify(commit);
         // A commit of another stream may be signed by the same key: a server must not move this host there.
-        if (commit.has_ref_binding &&
-            std::find(commit.refs.begin(), commit.refs.end(), request_.ref) == commit.refs.end())
-            throw base::Error(fmt::format("commit {}: signed for another stream than {}", checksum, request_.ref));
+        if (std::find(commit.refs.begin(), commit.refs.end(), request_.ref) == commit.refs.end())
+            throw base::Error(fmt::format("commit {}: {}", checksum,
+                                          commit.refs.empty()
+                                              ? "does not say which stream it is for (ostree.ref-binding)"
+                                              : "signed for another stream than " + request_.ref));
+        if (channel_ && channel_->version != commit.version)
+            throw base::Error(fmt::format("commit {}: version '{}', where the channel file says {}", checksum,
+                                          plain_text(commit.version, 100), channel_->version));
         refuse_downgrade(commit);
         return commit;
     }
@@ -179,27 +223,59 @@ private:
                                           booted_.release.version, booted_.timestamp));
     }
 
-    void fetch_content(const CommitInfo& commit, const std::optional<MissingContent>& missing,
-                       const PullOutcome& outcome) {
-        const std::uint64_t content = missing ? missing->disk_bytes + missing->objects * block : 0;
-        require_space(paths_.root, content + root_reserve, "the update");
+    /// The channel's delta from what is booted when it is smaller than the objects that are missing.
+    const ChannelDelta* worthwhile_delta(const MissingContent& missing) const {
+        const ChannelDelta* delta = channel_ ? channel_->delta_from(booted_.release.commit) : nullptr;
+        return delta != nullptr && delta->size < missing.download_bytes ? delta : nullptr;
+    }
+
+    void require_room(const MissingContent& missing, const ChannelDelta* delta) const {
+        const std::uint64_t on_the_way =
+            delta != nullptr ? delta->size + delta_slack : parallel_fetches * missing.largest_object;
+        require_space(paths_.root, missing.disk_bytes + missing.objects * block + on_the_way + root_reserve,
+                      "the update");
         if (!booted_.release.commit.empty())
             require_space(paths_.boot, find_kernel(repository_, booted_.release.commit).size() + boot_reserve,
                           "the update's kernel");
-        const std::uint64_t largest = missing ? missing->largest_object + object_slack : request_.max_object_bytes;
-        limit_file_size(std::max(largest, max_metadata_file));
+    }
+
+    void fetch_content(const CommitInfo& commit, const MissingContent& missing, const ChannelDelta* delta,
+                       const PullOutcome& outcome, Partial& partial) {
+        const std::uint64_t largest = std::max(missing.largest_object + object_slack, max_metadata_file);
         observer_.stage("downloading", outcome);
+        base::ScopeExit remove([&partial] { partial.remove(); });
         try {
-            repository_.pull(request_.url, commit.checksum, Repository::Part::everything,
-                             [&](const TransferProgress& now) {
-                                 observer_.progress(now.bytes, now.objects, std::max(now.requested, outcome.objects));
+            if (delta != nullptr)
+                fetch_by_delta(*delta, missing);
+            limit_file_size(largest);
+            std::uint64_t before = delta != nullptr ? delta->size : 0;
+            repository_.pull(request_.remote, commit.checksum, Repository::Part::everything,
+                             missing.objects + objects_slack, [&](const TransferProgress& now) {
+                                 observer_.progress(before + now.bytes, now.objects,
+                                                    std::max(now.requested, outcome.objects));
                              });
+            remove.dismiss();
         } catch (const base::Error& error) {
-            if (std::string_view(error.what()).find(std::strerror(EFBIG)) == std::string_view::npos)
+            const std::string chain = base::error_chain(error);
+            if (is_interruption(chain))
+                remove.dismiss();
+            if (chain.find(std::strerror(EFBIG)) == std::string::npos)
                 throw;
             throw base::Error(EFBIG, fmt::format("fetch commit {} from {}: an object is larger than the {} it may have",
-                                                 commit.checksum, request_.url, megabytes(largest)));
+                                                 commit.checksum, request_.remote.url, megabytes(largest)));
         }
+    }
+
+    void fetch_by_delta(const ChannelDelta& delta, const MissingContent& missing) {
+        limit_file_size(std::max(delta.size, 2 * missing.largest_object + delta_slack));
+        std::uint64_t bytes = 0;
+        fetch_delta(request_.remote, delta, paths_.delta_directory(), [&](std::uint64_t more) {
+            bytes += more;
+            if (bytes / progress_step != (bytes - more) / progress_step)
+                observer_.progress(bytes, 0, missing.objects);
+        });
+        repository_.apply_delta(paths_.delta_directory());
+        base::remove_tree(paths_.delta_directory());
     }
 
     void check_content(const CommitInfo& commit, const PullOutcome& outcome) {
@@ -208,30 +284,32 @@ private:
         verify(commit);
         repository_.check_objects(commit.checksum, booted_.release.commit,
                                   [&](std::uint64_t done, std::uint64_t total) { observer_.progress(0, done, total); });
-        const Kernel kernel = find_kernel(repository_, commit.checksum);
+        const KernelFiles kernel = find_kernel(repository_, commit.checksum);
         check_boot_entry(repository_, commit, kernel);
         bool same_kernel = false;
         if (!booted_.release.commit.empty()) {
-            const Kernel old = find_kernel(repository_, booted_.release.commit);
+            const KernelFiles old = find_kernel(repository_, booted_.release.commit);
             same_kernel =
                 old.vmlinuz.digest == kernel.vmlinuz.digest && old.initramfs.digest == kernel.initramfs.digest;
         }
         require_space(paths_.boot, (same_kernel ? 0 : kernel.size()) + boot_reserve, "the update's kernel");
     }
 
+    Sysroot& sysroot_;
     Repository& repository_;
     const Paths& paths_;
-    const TrustedKeys& keys_;
     const PullRequest& request_;
     const PullObserver& observer_;
-    Deployment booted_; ///< without a commit when it is not known
+    TrustedSource source_;
+    std::optional<Channel> channel_; ///< none when a commit was asked for by its name
+    Deployment booted_;              ///< without a commit when it is not known
 };
 
 } // namespace
 
-PullOutcome pull_update(Sysroot& sysroot, const Paths& paths, const TrustedKeys& keys, const PullRequest& request,
+PullOutcome pull_update(Sysroot& sysroot, const Paths& paths, const PullRequest& request,
                         const PullObserver& observer) {
-    return UpdatePull(sysroot, paths, keys, request, observer).run();
+    return UpdatePull(sysroot, paths, request, observer).run();
 }
 
 } // namespace updater
