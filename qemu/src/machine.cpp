@@ -47,6 +47,25 @@ base::UniqueFd connect_machine_socket(const std::string& directory, const std::s
     return socket;
 }
 
+namespace {
+
+/// The name of a socket is there a moment before QEMU listens.
+base::UniqueFd connect_once_listening(const std::string& directory, const std::string& name, int ended_fd,
+                                      const Deadline& deadline) {
+    for (;;) {
+        try {
+            return connect_machine_socket(directory, name);
+        } catch (const base::Error& error) {
+            pollfd ended{ended_fd, POLLIN, 0};
+            constexpr int pause_milliseconds = 5;
+            if (error.error() != ECONNREFUSED || deadline.passed() || ::poll(&ended, 1, pause_milliseconds) != 0)
+                throw;
+        }
+    }
+}
+
+} // namespace
+
 std::uint16_t free_port() {
     const base::UniqueFd socket(base::check(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
     sockaddr_in address{};
@@ -103,11 +122,12 @@ void Machine::start() {
     console_->skip_to_end();
     boot_id_.clear();
     qemu_ = base::Child::spawn(arguments(), spawn);
-    if (!wait_for_socket(options_.directory, "qmp.sock", qemu_.pidfd(), Deadline(Seconds(60)))) {
+    const Deadline started(Seconds(60));
+    if (!wait_for_socket(options_.directory, "qmp.sock", qemu_.pidfd(), started)) {
         power_cut();
         throw base::Error("QEMU did not start: " + base::read_file(path("qemu.log")));
     }
-    qmp_.emplace(connect_machine_socket(options_.directory, "qmp.sock"));
+    qmp_.emplace(connect_once_listening(options_.directory, "qmp.sock", qemu_.pidfd(), started));
 }
 
 bool Machine::running() {
