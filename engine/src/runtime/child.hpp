@@ -58,7 +58,7 @@ int set_identity(Child& child) noexcept;
 int set_capabilities(Child& child) noexcept;
 int load_seccomp_late(Child& child) noexcept;
 int run_start_hooks(Child& child) noexcept;
-int prepare_descriptors(Child& child) noexcept;
+int close_descriptors(Child& child) noexcept;
 int execute(Child& child) noexcept;
 
 /// A detached procfs instance, certainly the real one. -1 and errno.

@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -270,11 +271,25 @@ int find_environment(Child& child) noexcept {
     return 0;
 }
 
-int prepare_descriptors(Child& child) noexcept {
+int close_descriptors(Child& child) noexcept {
     own_standard_streams(child.process);
-    // Everything that is not passed on ends with exec. Those of ours still in use until then are among them.
-    if (kernel::close_range(3 + child.process.preserve_fds, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+    // Close on exec is not enough: until then /proc/self/fd/N of a directory of the host's would be a way there, for
+    // the working directory or for the program itself (CVE-2024-21626). What is left are sockets and a file in memory,
+    // and what was asked to be preserved; whatever is opened from here on closes on exec.
+    int kept[] = {child.descriptors.channel, child.descriptors.listener, child.descriptors.state_created};
+    std::sort(std::begin(kept), std::end(kept));
+    unsigned first = 3 + child.process.preserve_fds;
+    for (const int fd : kept) {
+        if (fd < 0 || static_cast<unsigned>(fd) < first)
+            continue;
+        if (static_cast<unsigned>(fd) > first && kernel::close_range(first, static_cast<unsigned>(fd) - 1, 0) < 0)
+            return child.fail_errno(Operation::close_range);
+        first = static_cast<unsigned>(fd) + 1;
+    }
+    if (kernel::close_range(first, ~0U, 0) < 0)
         return child.fail_errno(Operation::close_range);
+    child.root = child.procfs = child.terminal = child.descriptors.console_socket = child.descriptors.state_creating =
+        -1;
     return 0;
 }
 

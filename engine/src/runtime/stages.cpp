@@ -20,7 +20,8 @@ struct Step {
 
 // The order is the security argument: whatever can be influenced from inside (mounts, devices, paths) happens before
 // the root changes and by descriptors in it; privileges go after everything that needs them, and nothing but exec
-// follows the filter when no_new_privileges allows to load it late.
+// follows the filter when no_new_privileges allows to load it late. No path of the image's is followed, for its working
+// directory or its program, while a descriptor of the host's is open.
 constexpr Step container_steps[] = {
     {Stage::session, start_session},
     {Stage::await_parent, await_parent},
@@ -40,10 +41,10 @@ constexpr Step container_steps[] = {
     {Stage::change_root, change_root},
     {Stage::limits, set_limits},
     {Stage::security_label, set_security_label},
+    {Stage::descriptors, close_descriptors},
     {Stage::program, find_program},
     {Stage::created, report_created},
     {Stage::environment, find_environment},
-    {Stage::descriptors, prepare_descriptors},
     {Stage::seccomp, load_seccomp_early},
     {Stage::identity, set_identity},
     {Stage::capabilities, set_capabilities},
@@ -58,9 +59,9 @@ constexpr Step exec_steps[] = {
     {Stage::console, open_console},
     {Stage::limits, set_limits},
     {Stage::security_label, set_security_label},
+    {Stage::descriptors, close_descriptors},
     {Stage::created, report_created},
     {Stage::environment, find_environment},
-    {Stage::descriptors, prepare_descriptors},
     {Stage::seccomp, load_seccomp_early},
     {Stage::identity, set_identity},
     {Stage::capabilities, set_capabilities},

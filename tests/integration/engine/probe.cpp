@@ -219,6 +219,14 @@ std::string scheduling() {
     return all.json();
 }
 
+/// "TYPE;UID;GID;PERMISSIONS;NAME" of the session keyring; without one of its own a process has its user's.
+std::string session_keyring() {
+    char text[256];
+    const long size =
+        syscall(SYS_keyctl, 6 /* KEYCTL_DESCRIBE */, -3 /* KEY_SPEC_SESSION_KEYRING */, text, sizeof text);
+    return size < 0 ? std::strerror(errno) : std::string(text);
+}
+
 int report(int argc, char** argv) {
     Object all;
     all.add_number("pid", getpid());
@@ -251,6 +259,7 @@ int report(int argc, char** argv) {
     all.add("limits", limits());
     all.add("fds", descriptors());
     all.add("clocks", clocks());
+    all.add_text("keyring", session_keyring());
     all.add("scheduling", scheduling());
     all.add("mounts", mounts());
     all.add_text("cgroup", read_all("/proc/self/cgroup"));

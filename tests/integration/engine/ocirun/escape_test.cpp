@@ -2,8 +2,11 @@
 #include <boost/test/unit_test.hpp>
 
 #include <fcntl.h>
+#include <linux/mount.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -25,12 +28,20 @@ BOOST_AUTO_TEST_CASE(the_runtimes_own_file_cannot_be_written) {
         base::Child::spawn({OCIRUN, "--root", state_root(), "create", "--bundle", path(), "box"}).wait().success());
     const std::string exe = "/proc/" + std::to_string(state().at("pid").as_int64()) + "/exe";
     const base::UniqueFd handle(open(exe.c_str(), O_PATH | O_CLOEXEC)); // as a container's process would keep it
+    std::ofstream(path() + "/over") << "x";
     BOOST_REQUIRE(handle);
     BOOST_REQUIRE(ocirun({"delete", "--force", "box"}).status.success());
     const std::string again = "/proc/self/fd/" + std::to_string(handle.get());
     const base::UniqueFd writer(open(again.c_str(), O_WRONLY | O_CLOEXEC));
     BOOST_TEST(!writer);
     BOOST_TEST((errno == EROFS || errno == EPERM), errno);
+    // Nor is there a way to make its mount writable, or another of the file: not even for who has every capability.
+    mount_attr writable{0, MOUNT_ATTR_RDONLY, 0, 0};
+    BOOST_TEST(syscall(SYS_mount_setattr, handle.get(), "", AT_EMPTY_PATH, &writable, sizeof writable) < 0);
+    BOOST_TEST(syscall(SYS_open_tree, handle.get(), "", AT_EMPTY_PATH | OPEN_TREE_CLONE) < 0);
+    BOOST_TEST(syscall(SYS_mount, nullptr, again.c_str(), nullptr, MS_REMOUNT | MS_BIND, nullptr) < 0);
+    BOOST_TEST(syscall(SYS_mount, again.c_str(), (path() + "/over").c_str(), nullptr, MS_BIND, nullptr) < 0);
+    BOOST_TEST(errno == EINVAL);
     // The check can fail: the same file by its own path can be written.
     const std::string copy = path() + "/copy";
     fs::copy_file(OCIRUN, copy);
@@ -64,6 +75,35 @@ BOOST_AUTO_TEST_CASE(a_working_directory_outside) {
         const base::RunResult result =
             ocirun({"exec", "--cwd", "/proc/self/fd/" + std::to_string(fd), "box", "/probe", "report"});
         BOOST_TEST(result.status.code == 1, "fd " << fd << ": " << result.output);
+    }
+}
+
+// The same for the program, and for a working directory behind a symlink of the image's: no descriptor of the host's
+// is open any more when they are looked for. (Of a directory exec would say "Permission denied".)
+BOOST_AUTO_TEST_CASE(a_program_behind_a_descriptor) {
+    args({"/probe", "wait"});
+    start_waiting();
+    linux_part()["cgroupsPath"] = text(linux_part()["cgroupsPath"]) + "2";
+    for (int fd = 3; fd < 24; ++fd) {
+        const std::string program = "/proc/self/fd/" + std::to_string(fd) + "/.";
+        base::RunResult result = ocirun({"exec", "box", program});
+        BOOST_TEST((result.errors.find("No such file or directory") != std::string::npos ||
+                    result.errors.find("Not a directory") != std::string::npos),
+                   result.errors);
+        args({program});
+        save();
+        result = ocirun({"run", "second"});
+        BOOST_TEST((result.errors.find("No such file or directory") != std::string::npos ||
+                    result.errors.find("Not a directory") != std::string::npos),
+                   result.errors);
+        fs::remove(rootfs("/work"));
+        fs::create_symlink("/proc/self/fd/" + std::to_string(fd), rootfs("/work"));
+        process()["cwd"] = "/work";
+        save();
+        result = ocirun({"run", "second"});
+        BOOST_TEST(result.errors.find("process.cwd: /work") != std::string::npos, result.errors);
+        BOOST_TEST(ocirun({"exec", "--cwd", "/work", "box", "/probe", "report"}).status.code == 1);
+        process()["cwd"] = "/";
     }
 }
 

@@ -126,7 +126,7 @@ BOOST_AUTO_TEST_CASE(start_fails_at_every_point_and_delete_cleans_up) {
     remove();
     // Behind `created` are the stages of the container's process, which `create` starts.
     for (const char* stage :
-         {"environment", "descriptors", "seccomp", "identity", "capabilities", "start_hooks", "seccomp_late", "exec"})
+         {"environment", "seccomp", "identity", "capabilities", "start_hooks", "seccomp_late", "exec"})
         names.insert(stage);
     for (const std::string& name : names) {
         BOOST_TEST_CONTEXT("fault at " << name) {
