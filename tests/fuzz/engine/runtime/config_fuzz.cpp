@@ -25,7 +25,9 @@ void check_plan(const engine::runtime::ContainerPlan& plan) {
         check_path(mount.destination);
         require(mount.destination != "/");
         for (const auto& [key, value] : mount.data)
-            require(!mount.joined_data.empty() || value.size() < 256);
+            require(mount.by_mount_call || value.size() < 256);
+        require(mount.uid_map.empty() == mount.gid_map.empty());
+        require(mount.id_mapped || mount.uid_map.empty());
     }
     for (const auto& device : plan.devices)
         check_path(device.path);
@@ -50,7 +52,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         // Namespaces to join would be opened, and the filter written to a cache: neither is the reader's.
         for (auto& entry : config.linux_part.namespaces)
             entry.path.clear();
-        config.linux_part.seccomp.reset();
+        if (config.linux_part.seccomp) {
+            require(config.linux_part.seccomp->notifies == !config.linux_part.seccomp->listener_path.empty());
+            config.linux_part.seccomp.reset();
+        }
         if (config.linux_part.resources.has_device_rules)
             require(!engine::runtime::device_program(config.linux_part.resources.devices).empty());
         engine::runtime::PlanOptions options;
