@@ -69,13 +69,14 @@ void Launch::create() {
 void Launch::read_configuration() {
     check_id(options_.id);
     const std::string path = options_.config_file.empty() ? options_.bundle + "/config.json" : options_.config_file;
-    const std::string text = base::read_file(path);
-    config_ = parse_config(text, path, options_.bundle);
+    config_text_ = base::read_file(path);
+    config_ = parse_config(config_text_, path, options_.bundle);
     state_.id = options_.id;
     state_.oci_version = config_.oci_version;
     state_.bundle = options_.bundle;
     state_.rootfs = config_.root.path;
     state_.created = timestamp();
+    state_.late_hooks = !config_.hooks.poststart.empty() || !config_.hooks.poststop.empty();
     state_.annotations.assign(config_.annotations.begin(), config_.annotations.end());
     for (const Namespace& entry : config_.linux_part.namespaces)
         state_.namespaces |= entry.flag;
@@ -116,8 +117,8 @@ void Launch::make_cgroup() {
             refuse_limits(config_,
                           "a user's container, and this user may not make the cgroup: " + std::string(error.what()));
             state_.cgroup.clear();
+            store_.save(state_);
         }
-        store_.save(state_);
     } else if (options_.cgroup_manager == CgroupManager::disabled) {
         refuse_limits(config_, "--cgroup-manager disabled");
     }
@@ -212,9 +213,7 @@ void Launch::prepare_child() {
 }
 
 void Launch::await_created() {
-    replace_file(
-        store_.config_path(options_.id),
-        base::read_file(options_.config_file.empty() ? options_.bundle + "/config.json" : options_.config_file), 0600);
+    replace_file(store_.config_path(options_.id), config_text_, 0600);
     store_.save(state_);
     Message message = receive(launched_.channel.get(), launched_.pid);
     if (message.kind == Message::Kind::prepared) {

@@ -68,6 +68,7 @@ private:
     bool serve_start_, take_terminal_;
     bool committed_ = false, claimed_ = false;
     base::UniqueFd lock_;
+    std::string config_text_;
     Config config_;
     ContainerPlan plan_;
     ContainerState state_;

@@ -206,7 +206,8 @@ void Runtime::finish(const ContainerState& state) {
     base::fault_point("remove_state");
     std::optional<Config> config;
     try {
-        config = load_config(store_, state);
+        if (state.late_hooks)
+            config = load_config(store_, state);
     } catch (const base::Error& error) {
         // Without one (a create that was killed early) there are no hooks; the rest is removed all the same.
         base::log_warning("container {}: {}", state.id, error.what());

@@ -150,6 +150,7 @@ void StateStore::save(const ContainerState& state) const {
         {"startTime", state.start_time},
         {"cgroup", state.cgroup},
         {"namespaces", state.namespaces},
+        {"lateHooks", state.late_hooks},
         {"annotations", annotations_object(state)},
     };
     replace_file(directory(state.id) + "/state.json", json::serialize(document), 0600);
@@ -175,6 +176,7 @@ ContainerState StateStore::load(const std::string& id) const {
     state.start_time = static_cast<std::uint64_t>(object.integer("startTime"));
     state.cgroup = object.string("cgroup");
     state.namespaces = static_cast<int>(object.integer("namespaces"));
+    state.late_hooks = object.boolean("lateHooks", true); // a release before did not write it
     if (const auto annotations = object.object("annotations"))
         for (const auto& [key, value] : annotations->raw())
             state.annotations.emplace_back(key, annotations->string(key));

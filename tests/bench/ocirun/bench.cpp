@@ -1,11 +1,12 @@
-// ocirun beside crun and runc, where they are installed: medians of interleaved rounds, in milliseconds.
-//   ocirun_bench [ROUNDS [OCIRUN]]
-// The bundle: static true, 14 capabilities, six namespaces, seven mounts, Docker's masked paths; with and without a
-// filter of 360 system calls. The others refuse a hybrid cgroup tree: they run in a mount namespace without it.
+// ocirun beside crun and runc, where they are installed, and beside the bare system calls: medians of interleaved
+// rounds, in milliseconds, and the largest resident set.
+//   chrt -f 10 ocirun_bench [ROUNDS]
+// (by the real-time scheduler, so that what else runs on the machine is not measured)
+// The others refuse a hybrid cgroup tree, and crun loads no device filter for version 2 without CAP_SYS_RESOURCE: on
+// such a host they run in a mount namespace where only version 1 is to be seen.
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,17 +14,16 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <string>
 #include <vector>
 
-#include <boost/json.hpp>
-#include <seccomp.h>
-
 #include "base/files.hpp"
+#include "base/process.hpp"
+#include "bundle.hpp"
+#include "floor.hpp"
+#include "trace.hpp"
 
-namespace json = boost::json;
 namespace fs = std::filesystem;
 
 namespace {
@@ -34,23 +34,29 @@ struct Runtime {
     bool hide_cgroup2;
 };
 
-struct Measured {
-    double milliseconds;
-    long rss_kilobytes;
-    bool success;
+struct Samples {
+    std::vector<double> milliseconds;
 };
+
+/// step -> runtime
+std::map<std::string, std::map<std::string, Samples>> results;
+const char* const steps[] = {"run", "run, filter", "run, filter cold", "create", "start", "state", "exec", "delete"};
 
 /// -1 on a host with one cgroup tree.
 int namespace_without_cgroup2 = -1;
 
-Measured measure(const Runtime& runtime, const std::vector<std::string>& words) {
-    std::vector<std::string> command = runtime.command;
-    command.insert(command.end(), words.begin(), words.end());
+using Clock = std::chrono::steady_clock;
+
+double since(Clock::time_point begin) {
+    return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
+}
+
+/// Runs it; false and a line of text when it fails.
+bool succeeds(const Runtime& runtime, std::vector<std::string> command) {
     std::vector<char*> argv;
     for (std::string& word : command)
         argv.push_back(word.data());
     argv.push_back(nullptr);
-    const auto begin = std::chrono::steady_clock::now();
     const pid_t pid = vfork();
     if (pid == 0) {
         if (runtime.hide_cgroup2 && namespace_without_cgroup2 >= 0 && setns(namespace_without_cgroup2, CLONE_NEWNS) < 0)
@@ -59,10 +65,68 @@ Measured measure(const Runtime& runtime, const std::vector<std::string>& words) 
         _exit(98);
     }
     int status = 0;
-    rusage usage{};
-    wait4(pid, &status, 0, &usage);
-    const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
-    return {took.count(), usage.ru_maxrss, WIFEXITED(status) && WEXITSTATUS(status) == 0};
+    waitpid(pid, &status, 0);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return true;
+    std::fprintf(stderr, "%s fails with status %d\n", runtime.name.c_str(), status);
+    return false;
+}
+
+std::vector<std::string> command_line(const Runtime& runtime, const std::vector<std::string>& words) {
+    std::vector<std::string> command = runtime.command;
+    command.insert(command.end(), words.begin(), words.end());
+    return command;
+}
+
+bool step(const char* name, const Runtime& runtime, const std::vector<std::string>& words) {
+    const std::vector<std::string> command = command_line(runtime, words);
+    const Clock::time_point begin = Clock::now();
+    const bool success = succeeds(runtime, command);
+    if (success && name != nullptr)
+        results[name][runtime.name].milliseconds.push_back(since(begin));
+    return success;
+}
+
+/// The largest resident set of a command in KiB.
+std::string peak(const Runtime& runtime, const std::vector<std::string>& words, const std::string& directory) {
+    const std::string file = directory + "/peak";
+    const int output = open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    const int before = fcntl(1, F_DUPFD_CLOEXEC, 0);
+    dup2(output, 1);
+    std::vector<std::string> command = command_line(runtime, words);
+    command.insert(command.begin(), PEAK);
+    succeeds(runtime, command);
+    dup2(before, 1);
+    close(before);
+    close(output);
+    std::string text = base::read_file(file); // what the program printed comes before
+    text.erase(text.find_last_not_of('\n') + 1);
+    return text.substr(text.rfind('\n') + 1);
+}
+
+void print_peaks(const std::vector<Runtime>& runtimes, const std::string& directory) {
+    std::printf("\n%-28s", "largest resident set, KiB");
+    for (const Runtime& runtime : runtimes)
+        std::printf("%10s", runtime.name.c_str());
+    const std::pair<const char*, std::vector<std::string>> commands[] = {
+        {"run", {"run", "--bundle", directory + "/plain", "box"}},
+        {"run, filter cold", {"run", "--bundle", directory + "/filter", "box"}},
+        {"run, filter", {"run", "--bundle", directory + "/filter", "box"}},
+        {"create", {"create", "--bundle", directory + "/sleep", "box"}},
+        {"start", {"start", "box"}},
+        {"state", {"state", "box"}},
+        {"exec", {"exec", "box", "/busybox", "true"}},
+        {"delete", {"delete", "--force", "box"}},
+    };
+    for (const Runtime& runtime : runtimes)
+        fs::remove_all(directory + "/" + runtime.name + "/.filters");
+    for (const auto& [name, words] : commands) {
+        std::printf("\n%-28s", name);
+        for (const Runtime& runtime : runtimes)
+            std::printf("%10s", peak(runtime, words, directory).c_str());
+        std::fflush(stdout);
+    }
+    std::printf("\n");
 }
 
 void make_namespace() {
@@ -76,6 +140,8 @@ void make_namespace() {
         const bool done = unshare(CLONE_NEWNS) == 0 &&
                           mount(nullptr, "/", nullptr, MS_PRIVATE | MS_REC, nullptr) == 0 &&
                           umount2("/sys/fs/cgroup/unified", MNT_DETACH) == 0;
+        if (done) // real-time processes are not let into groups of this controller
+            umount2("/sys/fs/cgroup/cpu", MNT_DETACH);
         static_cast<void>(!done || write(ready[1], "x", 1));
         pause();
         _exit(0);
@@ -87,61 +153,32 @@ void make_namespace() {
     waitpid(pid, nullptr, 0);
 }
 
-json::value capabilities() {
-    json::array names;
-    for (const char* name : {"CHOWN", "DAC_OVERRIDE", "FSETID", "FOWNER", "MKNOD", "NET_RAW", "SETGID", "SETUID",
-                             "SETFCAP", "SETPCAP", "NET_BIND_SERVICE", "SYS_CHROOT", "KILL", "AUDIT_WRITE"})
-        names.emplace_back(std::string("CAP_") + name);
-    return json::object{{"bounding", names}, {"effective", names}, {"permitted", names}};
+void round_of(const Runtime& runtime, const std::string& directory) {
+    const std::string& name = runtime.name;
+    step("run", runtime, {"run", "--bundle", directory + "/plain", name});
+    fs::remove_all(directory + "/" + name + "/.filters");
+    step("run, filter cold", runtime, {"run", "--bundle", directory + "/filter", name});
+    step("run, filter", runtime, {"run", "--bundle", directory + "/filter", name});
+    if (!step("create", runtime, {"create", "--bundle", directory + "/sleep", name}))
+        return;
+    step("state", runtime, {"state", name});
+    step("start", runtime, {"start", name});
+    step("exec", runtime, {"exec", name, "/busybox", "true"});
+    step(nullptr, runtime, {"kill", name, "KILL"});
+    usleep(20000); // the kernel takes a network namespace down in its own time, which is not part of "delete"
+    step("delete", runtime, {"delete", "--force", name});
 }
 
-json::value filter() {
-    json::array names;
-    for (int number = 0; names.size() < 360 && number < 500; ++number)
-        if (char* name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_X86_64, number)) {
-            if (std::string(name) != "personality" && std::string(name) != "clone")
-                names.emplace_back(name);
-            free(name);
-        }
-    json::array rules{json::object{{"names", std::move(names)}, {"action", "SCMP_ACT_ALLOW"}}};
-    for (const int value : {0, 8, 131072, 131080, -1})
-        rules.push_back(json::parse(R"({"names": ["personality"], "action": "SCMP_ACT_ALLOW", "args": [{"index": 0,
-            "value": )" + std::to_string(static_cast<unsigned>(value)) +
-                                    R"(, "op": "SCMP_CMP_EQ"}]})"));
-    rules.push_back(json::parse(R"({"names": ["clone"], "action": "SCMP_ACT_ALLOW", "args": [{"index": 0,
-        "value": 2114060288, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"}]})"));
-    return json::object{{"defaultAction", "SCMP_ACT_ERRNO"},
-                        {"defaultErrnoRet", 1},
-                        {"architectures", json::array{"SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"}},
-                        {"syscalls", std::move(rules)}};
-}
-
-void write_bundle(const std::string& path, bool seccomp, const char* program) {
-    fs::create_directories(path + "/rootfs");
-    fs::copy_file("/bin/busybox", path + "/rootfs/busybox");
-    json::object config = json::parse(R"({
-        "ociVersion": "1.0.2", "root": {"path": "rootfs"}, "hostname": "box",
-        "process": {"user": {"uid": 0, "gid": 0}, "cwd": "/", "env": ["PATH=/", "HOME=/"]},
-        "mounts": [
-            {"destination": "/proc", "type": "proc", "source": "proc", "options": ["nosuid", "noexec", "nodev"]},
-            {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "strictatime", "mode=755"]},
-            {"destination": "/dev/pts", "type": "devpts", "source": "devpts", "options": ["nosuid", "noexec", "newinstance"]},
-            {"destination": "/dev/shm", "type": "tmpfs", "source": "shm", "options": ["nosuid", "noexec", "nodev"]},
-            {"destination": "/dev/mqueue", "type": "mqueue", "source": "mqueue", "options": ["nosuid", "noexec", "nodev"]},
-            {"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["nosuid", "noexec", "nodev", "ro"]}],
-        "linux": {
-            "namespaces": [{"type": "pid"}, {"type": "network"}, {"type": "ipc"}, {"type": "uts"}, {"type": "mount"},
-                           {"type": "cgroup"}],
-            "maskedPaths": ["/proc/asound", "/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
-                            "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware"],
-            "readonlyPaths": ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys"]}
-    })")
-                              .as_object();
-    config["process"].as_object()["args"] = json::parse(program);
-    config["process"].as_object()["capabilities"] = capabilities();
-    if (seccomp)
-        config["linux"].as_object()["seccomp"] = filter();
-    std::ofstream(path + "/config.json") << json::serialize(config);
+void floor_round(const std::string& rootfs, const std::vector<sock_filter>& filter) {
+    for (const bool filtered : {false, true}) {
+        const Clock::time_point begin = Clock::now();
+        const int status = ocirun_bench::run_floor(rootfs, filtered ? filter : std::vector<sock_filter>{});
+        const double took = since(begin);
+        if (status == 0)
+            results[filtered ? "run, filter" : "run"]["floor"].milliseconds.push_back(took);
+        else
+            std::fprintf(stderr, "the floor fails with status %d\n", status);
+    }
 }
 
 double median(std::vector<double> values) {
@@ -149,36 +186,40 @@ double median(std::vector<double> values) {
     return values.empty() ? -1 : values[values.size() / 2];
 }
 
-/// name of the step -> runtime -> milliseconds of each round
-std::map<std::string, std::map<std::string, std::vector<double>>> results;
-std::map<std::string, long> largest_rss;
-
-bool step(const char* name, const Runtime& runtime, const std::vector<std::string>& words) {
-    const Measured measured = measure(runtime, words);
-    if (!measured.success) {
-        std::fprintf(stderr, "%s: %s fails\n", runtime.name.c_str(), name);
-        return false;
-    }
-    results[name][runtime.name].push_back(measured.milliseconds);
-    long& rss = largest_rss[runtime.name];
-    rss = std::max(rss, measured.rss_kilobytes);
-    return true;
+double median_of(const char* name, const std::string& runtime) {
+    return median(results[name][runtime].milliseconds);
 }
 
-void round_of(const Runtime& runtime, const std::string& directory, bool cold) {
-    const std::string& name = runtime.name;
-    step("run", runtime, {"run", "--bundle", directory + "/plain", name});
-    if (cold)
-        fs::remove_all(directory + "/" + name + "/.filters");
-    step(cold ? "run, filter cold" : "run, filter", runtime, {"run", "--bundle", directory + "/filter", name});
-    if (!step("create", runtime, {"create", "--bundle", directory + "/sleep", name}))
-        return;
-    step("state", runtime, {"state", name});
-    step("start", runtime, {"start", name});
-    step("exec", runtime, {"exec", name, "/busybox", "true"});
-    measure(runtime, {"kill", name, "KILL"});
-    usleep(20000); // the kernel takes a network namespace down in its own time, which is not part of "delete"
-    step("delete", runtime, {"delete", "--force", name});
+void print_tables(const std::vector<Runtime>& runtimes, int rounds) {
+    std::printf("\n%-18s%10s", ("median of " + std::to_string(rounds)).c_str(), "floor");
+    for (const Runtime& runtime : runtimes)
+        std::printf("%10s", runtime.name.c_str());
+    std::printf("   of crun  x floor\n");
+    for (const char* const name : steps) {
+        const double floor = median_of(name, "floor"), own = median_of(name, "ocirun"), crun = median_of(name, "crun");
+        std::printf("%-18s", name);
+        if (floor > 0)
+            std::printf("%10.2f", floor);
+        else
+            std::printf("%10s", "");
+        for (const Runtime& runtime : runtimes)
+            std::printf("%10.2f", median_of(name, runtime.name));
+        if (crun > 0)
+            std::printf("%10.2f", own / crun);
+        if (floor > 0)
+            std::printf("%9.1f", own / floor);
+        std::printf("\n");
+    }
+    std::printf("with the cached filter, of crun without any: %.2f\n",
+                median_of("run, filter", "ocirun") / median_of("run", "crun"));
+}
+
+void print_versions(const std::vector<Runtime>& runtimes) {
+    for (const Runtime& runtime : runtimes) {
+        std::string text = base::run_checked({runtime.command.front(), "--version"});
+        std::replace(text.begin(), text.end(), '\n', ' ');
+        std::printf("%s\n", text.c_str());
+    }
 }
 
 } // namespace
@@ -187,40 +228,33 @@ int main(int argc, char** argv) {
     const int rounds = argc > 1 ? std::atoi(argv[1]) : 50;
     const base::TempDir directory("ocirun-bench");
     make_namespace();
-    write_bundle(directory / "plain", false, R"(["/busybox", "true"])");
-    write_bundle(directory / "filter", true, R"(["/busybox", "true"])");
-    write_bundle(directory / "sleep", true, R"(["/busybox", "sleep", "1000"])");
+    ocirun_bench::write_bundle(directory / "plain", false, R"(["/busybox", "true"])");
+    ocirun_bench::write_bundle(directory / "filter", true, R"(["/busybox", "true"])");
+    ocirun_bench::write_bundle(directory / "sleep", true, R"(["/busybox", "sleep", "1000"])");
+    ocirun_bench::write_bundle(directory / "floor", false, R"(["/busybox", "true"])");
+    const std::vector<sock_filter> filter = ocirun_bench::compiled_filter();
     std::vector<Runtime> runtimes;
-    for (const std::string& path :
-         {std::string(argc > 2 ? argv[2] : OCIRUN), std::string("/usr/bin/crun"), std::string("/usr/sbin/runc")}) {
+    for (const char* path : {OCIRUN, "/usr/bin/crun", "/usr/sbin/runc"}) {
         const std::string name = fs::path(path).filename();
         if (fs::exists(path))
             runtimes.push_back({name, {path, "--root", directory / name}, name != "ocirun"});
     }
+    print_versions(runtimes);
+    std::fflush(stdout);
     // Their output is a pipe's or a terminal's business; here it is nobody's.
     const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     const int output = dup(1);
     dup2(null, 0);
     dup2(null, 1);
-    for (int round = 0; round < rounds; ++round)
+    for (int round = 0; round < rounds; ++round) {
+        floor_round(directory / "floor/rootfs", filter);
         for (const Runtime& runtime : runtimes)
-            round_of(runtime, directory.path(), round % 5 == 4);
-    dup2(output, 1);
-
-    std::printf("%-18s", ("median of " + std::to_string(rounds)).c_str());
-    for (const Runtime& runtime : runtimes)
-        std::printf("%10s", runtime.name.c_str());
-    std::printf("\n");
-    for (const auto& [name, of_runtimes] : results) {
-        std::printf("%-18s", name.c_str());
-        for (const Runtime& runtime : runtimes)
-            std::printf("%10.2f", median(of_runtimes.contains(runtime.name) ? of_runtimes.at(runtime.name)
-                                                                            : std::vector<double>{}));
-        std::printf("\n");
+            round_of(runtime, directory.path());
     }
-    std::printf("%-18s", "peak RSS, KiB");
-    for (const Runtime& runtime : runtimes)
-        std::printf("%10ld", largest_rss[runtime.name]);
-    std::printf("\n");
+    const std::string trace = ocirun_bench::trace_of_run(directory.path(), rounds);
+    dup2(output, 1);
+    print_tables(runtimes, rounds);
+    print_peaks(runtimes, directory.path());
+    std::printf("\n%s", trace.c_str());
     return 0;
 }
