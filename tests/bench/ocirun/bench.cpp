@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -153,6 +154,12 @@ void make_namespace() {
     waitpid(pid, nullptr, 0);
 }
 
+/// We are its subreaper. What the kernel takes to end it is not part of "delete".
+void reap_container() {
+    while (wait(nullptr) < 0 && errno == EINTR) {
+    }
+}
+
 void round_of(const Runtime& runtime, const std::string& directory) {
     const std::string& name = runtime.name;
     step("run", runtime, {"run", "--bundle", directory + "/plain", name});
@@ -165,7 +172,7 @@ void round_of(const Runtime& runtime, const std::string& directory) {
     step("start", runtime, {"start", name});
     step("exec", runtime, {"exec", name, "/busybox", "true"});
     step(nullptr, runtime, {"kill", name, "KILL"});
-    usleep(20000); // the kernel takes a network namespace down in its own time, which is not part of "delete"
+    reap_container();
     step("delete", runtime, {"delete", "--force", name});
 }
 
@@ -227,6 +234,7 @@ void print_versions(const std::vector<Runtime>& runtimes) {
 int main(int argc, char** argv) {
     const int rounds = argc > 1 ? std::atoi(argv[1]) : 50;
     const base::TempDir directory("ocirun-bench");
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     make_namespace();
     ocirun_bench::write_bundle(directory / "plain", false, R"(["/busybox", "true"])");
     ocirun_bench::write_bundle(directory / "filter", true, R"(["/busybox", "true"])");
