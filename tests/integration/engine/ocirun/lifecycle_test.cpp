@@ -274,27 +274,4 @@ BOOST_AUTO_TEST_CASE(descriptors_are_passed_only_when_asked) {
                "ocirun: preserve descriptor 4: Bad file descriptor\n");
 }
 
-BOOST_AUTO_TEST_CASE(many_at_once_leave_nothing) {
-    save();
-    std::vector<std::thread> callers;
-    std::atomic<int> failures{0};
-    for (int caller = 0; caller < 8; ++caller)
-        callers.emplace_back([&, caller] {
-            for (int round = 0; round < 6; ++round) {
-                const std::string id = "many-" + std::to_string(caller) + "-" + std::to_string(round);
-                json::object own = config;
-                own["linux"].as_object()["cgroupsPath"] = text(config["linux"].at("cgroupsPath")) + id;
-                own["process"].as_object()["args"] = json::array{"/probe", "exit", "3"};
-                const std::string file = path() + "/" + id + ".json";
-                std::ofstream(file) << json::serialize(own);
-                if (ocirun({"run", "--config", file, id}).status.code != 3)
-                    ++failures;
-            }
-        });
-    for (std::thread& caller : callers)
-        caller.join();
-    BOOST_TEST(failures == 0);
-    BOOST_TEST(leftovers() == "");
-}
-
 BOOST_AUTO_TEST_SUITE_END()
