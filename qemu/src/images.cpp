@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 constexpr long first_release_time = 1'790'000'000;
 
 bool is_test(const std::string& program) {
-    for (const char* prefix : {"unit_", "integration_", "vm_", "atoll-vm", "mkimage", "CMakeFiles"})
+    for (const char* prefix : {"unit_", "integration_", "vm_", "atoll-vm", "crash-replay", "mkimage", "CMakeFiles"})
         if (program.starts_with(prefix))
             return true;
     return false;
@@ -174,6 +174,15 @@ std::string Images::make_release(const std::string& yaml, Signature signature) {
     if (!up_to_date(release.directory))
         build(release, repository());
     return places_.image_directory() + "/" + release.directory + "/repo";
+}
+
+std::string Images::make_disk(const std::string& yaml) {
+    const base::UniqueFd lock = places_.lock();
+    if (fingerprint_.empty())
+        fingerprint_ = fingerprint();
+    if (!up_to_date(yaml))
+        build({.directory = yaml, .yaml = yaml, .version = "1.0", .number = 1}, {});
+    return places_.image_directory() + "/" + yaml + "/disk.qcow2";
 }
 
 } // namespace qemu

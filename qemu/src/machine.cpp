@@ -101,6 +101,8 @@ void Machine::start() {
     make_disk();
     make_config_drive();
     make_firmware();
+    if (!options_.write_log.empty())
+        base::write_durable(path(options_.write_log), {});
     for (const char* socket : {"console.sock", "shell.sock", "qmp.sock"})
         ::unlink(path(socket).c_str());
     if (forwards_.empty())

@@ -86,7 +86,15 @@ std::vector<std::string> Machine::arguments() const {
     if (options_.firmware == Firmware::uefi && options_.kernel.empty())
         add({"-drive", std::string("if=pflash,unit=0,format=raw,readonly=on,file=") + ovmf_code, "-drive",
              "if=pflash,unit=1,format=raw,file=vars.fd"});
-    if (!options_.disk.empty())
+    if (!options_.write_log.empty())
+        // An entry is in the log, and counted there, before the guest hears that its write is done.
+        add({"-blockdev", "driver=qcow2,node-name=overlay,discard=unmap,file.driver=file,file.filename=disk.qcow2",
+             "-blockdev",
+             "driver=blklogwrites,node-name=logged,discard=unmap,log-sector-size=512,log-super-update-interval=1,"
+             "file=overlay,log.driver=file,log.filename=" +
+                 options_.write_log,
+             "-device", "virtio-blk-pci,drive=logged,bootindex=0,addr=0x4"});
+    else if (!options_.disk.empty())
         add({"-drive", "if=none,id=disk,file=disk.qcow2,format=qcow2,cache=writeback,discard=unmap", "-device",
              "virtio-blk-pci,drive=disk,bootindex=0,addr=0x4"});
     if (!options_.config_drive.empty())

@@ -36,6 +36,8 @@ public:
     /// Makes an update repository in which a release newer than the second is made from qemu/guest/`yaml`.yaml;
     /// returns its path. Needs `make`.
     std::string make_release(const std::string& yaml, Signature signature = Signature::good);
+    /// Makes a disk of a first release from qemu/guest/`yaml`.yaml instead of dev.yaml; returns its path.
+    std::string make_disk(const std::string& yaml);
 
     std::string disk() const;
     std::string repository() const;

@@ -38,6 +38,8 @@ struct MachineOptions {
     unsigned cpus = 2;
     unsigned memory_mib = 1024;
     std::uint64_t disk_size = 0; ///< bytes of the overlay when larger than the base image
+    /// File in `directory` that gets every write of the disk since the last start (QEMU's blklogwrites); empty: none.
+    std::string write_log;
     /// Files of the config drive by name; empty: no drive. Made anew by every `create`.
     std::map<std::string, std::string> config_drive;
     /// Ports of the guest that get a free port on the host's loopback.

@@ -23,6 +23,7 @@ struct RigOptions {
     std::vector<std::uint16_t> more_ports;
     std::uint16_t server_port = 0; ///< of the update server; 0: a free one
     bool die_with_parent = true;
+    std::string write_log; ///< see MachineOptions
 };
 
 class Rig {

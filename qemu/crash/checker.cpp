@@ -1,0 +1,174 @@
+#include "crash/checker.hpp"
+
+#include "base/error.hpp"
+
+namespace crash {
+namespace {
+
+constexpr const char* boot_name = "atoll-boot";
+constexpr const char* root_name = "atoll-root";
+
+const Extent& extent(const Disk& disk, const char* name) {
+    return disk.extents()[find_extent(disk.extents(), name)];
+}
+
+GrubFiles grub_files(const Disk& disk) {
+    return GrubFiles::of(Ext4(disk, extent(disk, boot_name), Ext4::Reader::grub));
+}
+
+/// Everything that was ever in the journal is metadata, and nothing else is (data=ordered): the sectors that the blocks
+/// named in descriptors have in place. Cheaper than asking libext2fs what belongs to files, and it cannot miss a
+/// change, as metadata changes through the journal only; the superblock is added.
+std::set<std::uint64_t> metadata_of(const std::vector<LogEntry>& log, const Extent& where) {
+    constexpr std::uint64_t block_sectors = 8;
+    std::set<std::uint64_t> sectors;
+    for (std::uint64_t i = 0; i < 2 * block_sectors; ++i)
+        sectors.insert(where.first + i);
+    for (const LogEntry& entry : log) {
+        if (entry.data == nullptr || entry.sector - where.first >= where.sectors)
+            continue;
+        for (std::uint64_t at = 0; at + block_sectors <= entry.sectors; at += block_sectors)
+            for (const std::uint64_t block : journal_targets(entry.data + at * sector_size))
+                for (std::uint64_t i = 0; i < block_sectors; ++i)
+                    if (block < where.sectors / block_sectors)
+                        sectors.insert(where.first + block * block_sectors + i);
+    }
+    return sectors;
+}
+
+} // namespace
+
+std::size_t find_extent(const std::vector<Extent>& extents, const std::string& name) {
+    for (std::size_t i = 0; i < extents.size(); ++i)
+        if (extents[i].name == name)
+            return i;
+    throw base::Error("disk: no partition " + name);
+}
+
+Checker::Checker(Disk& disk, const Recording& recording, const std::vector<LogEntry>& log, Options options)
+    : disk_(disk), options_(std::move(options)), boot_extent_(find_extent(disk.extents(), boot_name)),
+      root_extent_(find_extent(disk.extents(), root_name)), own_(grub_files(disk)),
+      boot_journal_(disk, disk.extents()[boot_extent_]), root_journal_(disk, disk.extents()[root_extent_]),
+      boot_fsck_(disk.extents()[boot_extent_], recording.base(), options_.scratch),
+      root_fsck_(disk.extents()[root_extent_], recording.base(), options_.scratch) {
+    boot_fsck_.add_metadata(metadata_of(log, disk.extents()[boot_extent_]));
+    root_fsck_.add_metadata(metadata_of(log, disk.extents()[root_extent_]));
+}
+
+const Checker::Boot& Checker::boot() {
+    const auto [found, is_new] = boots_.try_emplace(disk_.fingerprint(boot_extent_));
+    Boot& boot = found->second;
+    if (!is_new)
+        return boot;
+    const Extent& where = disk_.extents()[boot_extent_];
+    try {
+        const Ext4 fs(disk_, where, Ext4::Reader::grub);
+        boot.view = view_as_grub(fs, own_);
+        boot.loader_alone = view_as_grub(fs, own_, true);
+    } catch (const std::exception& error) {
+        boot.view.damage = base::error_chain(error);
+    }
+    const std::size_t mark = disk_.mark();
+    try {
+        boot_journal_.recover(disk_);
+        boot.damage = boot_fsck_.check(disk_);
+    } catch (const std::exception& error) {
+        boot.damage = base::error_chain(error);
+    }
+    disk_.take_back(mark);
+    return boot;
+}
+
+const Checker::Root& Checker::root() {
+    const auto [found, is_new] = roots_.try_emplace(disk_.fingerprint(root_extent_));
+    Root& root = found->second;
+    if (!is_new)
+        return root;
+    root.view = std::make_shared<RootView>();
+    const std::size_t mark = disk_.mark();
+    try {
+        root_journal_.recover(disk_);
+        if (std::string damage = root_fsck_.check(disk_); !damage.empty())
+            root.damage.push_back(std::move(damage));
+        root.view =
+            std::make_shared<RootView>(reader_.read(Ext4(disk_, disk_.extents()[root_extent_], Ext4::Reader::kernel)));
+    } catch (const std::exception& error) {
+        root.damage.push_back(base::error_chain(error));
+    }
+    disk_.take_back(mark);
+    root.damage.insert(root.damage.end(), root.view->damage.begin(), root.view->damage.end());
+    return root;
+}
+
+void Checker::allow_present_etc() {
+    for (const auto& [name, deployment] : root().view->deployments)
+        etc_[name].push_back(deployment.etc);
+}
+
+void Checker::require_if_there(const std::string& path, const std::string& content) {
+    if (reader_.required.contains(path))
+        return;
+    const std::size_t mark = disk_.mark();
+    root_journal_.recover(disk_);
+    const bool there = reader_.has(Ext4(disk_, disk_.extents()[root_extent_], Ext4::Reader::kernel), path, content);
+    disk_.take_back(mark);
+    // What was judged before did not know of it.
+    if (there) {
+        reader_.required[path] = content;
+        roots_.clear();
+    }
+}
+
+/// Why this entry would not start a whole system; empty when it would.
+std::string Checker::why_not(const BootEntry* entry, const Root& root) const {
+    if (entry == nullptr)
+        return "GRUB finds nothing to boot";
+    if (!entry->damage.empty())
+        return fmt::format("GRUB boots entry {}, but {}", entry->version, entry->damage);
+    const auto link = root.view->links.find(entry->ostree);
+    if (link == root.view->links.end())
+        return fmt::format("GRUB boots entry {}, but {} leads nowhere", entry->version, entry->ostree);
+    if (const DeploymentView& deployment = root.view->deployments.at(link->second); !deployment.damage.empty())
+        return fmt::format("GRUB boots entry {}, but deployment {}: {}", entry->version, link->second,
+                           deployment.damage);
+    return {};
+}
+
+Verdict Checker::judge(const Boot& boot, const Root& root, bool compare_etc) const {
+    Verdict verdict;
+    if (!boot.view.damage.empty())
+        verdict.boot.push_back(boot.view.damage);
+    const BootEntry* next = boot.view.next();
+    if (std::string why = why_not(next, root); !why.empty())
+        verdict.boot.push_back(std::move(why));
+    verdict.boots_by_loader_alone = boot.loader_alone.damage.empty() && why_not(boot.loader_alone.next(), root).empty();
+    if (options_.need_fallback) {
+        if (std::string why = why_not(boot.view.fallback(), root); !why.empty())
+            verdict.damage.push_back("when the tries are used up: " + why);
+        const BootEntry* good = boot.view.with_revision(boot.view.ok);
+        if (std::string why = why_not(good != nullptr && good->present ? good : nullptr, root); !why.empty())
+            verdict.damage.push_back("the revision that is good: " + why);
+    }
+    if (!boot.damage.empty())
+        verdict.damage.push_back(boot.damage);
+    verdict.damage.insert(verdict.damage.end(), root.damage.begin(), root.damage.end());
+    if (next != nullptr && verdict.boot.empty()) {
+        verdict.revision = next->revision;
+        verdict.deployment = root.view->links.at(next->ostree);
+        if (compare_etc) {
+            const auto allowed = etc_.find(verdict.deployment);
+            const std::string& etc = root.view->deployments.at(verdict.deployment).etc;
+            if (allowed == etc_.end() ||
+                std::find(allowed->second.begin(), allowed->second.end(), etc) == allowed->second.end())
+                verdict.damage.push_back("/etc of " + verdict.deployment + " is neither as before nor as after");
+        }
+    }
+    return verdict;
+}
+
+Verdict Checker::check(bool compare_etc) {
+    last_known_ = !verdicts_.try_emplace(disk_.fingerprint()).second;
+    return judge(boot(), root(), compare_etc);
+}
+
+} // namespace crash

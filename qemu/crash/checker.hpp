@@ -1,0 +1,86 @@
+// Judges a state of the whole disk: what GRUB would boot, and what the kernel and the updater find after recovery.
+#pragma once
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "crash/deployments.hpp"
+#include "crash/fsck.hpp"
+#include "crash/grub_view.hpp"
+#include "crash/journal.hpp"
+#include "crash/recording.hpp"
+#include "crash/states.hpp"
+
+namespace crash {
+
+struct Verdict {
+    std::vector<std::string> boot;      ///< why it would not boot: GRUB finds nothing, or something broken
+    std::vector<std::string> damage;    ///< what is wrong with the data though it boots
+    std::string revision;               ///< the one that GRUB boots next
+    std::string deployment;             ///< its name; empty when it does not boot
+    bool boots_by_loader_alone = false; ///< by a grub.cfg that reads /loader/entries and nothing else, too
+    bool ok() const noexcept { return boot.empty() && damage.empty(); }
+};
+
+class Checker {
+public:
+    struct Options {
+        bool loader_only = false;  ///< see view_as_grub
+        bool need_fallback = true; ///< the revision that is `ok` must boot as well
+        std::string scratch;       ///< directory
+    };
+    /// `disk` is at the base image's state.
+    Checker(Disk& disk, const Recording& recording, const std::vector<LogEntry>& log, Options options);
+
+    /// Remembers /etc of the deployments on the disk, as one of the allowed ones for the states to come.
+    void allow_present_etc();
+    void forget_etc() { etc_.clear(); }
+    /// From here on these have to be under /var.
+    void require(const std::string& path, const std::string& content) { reader_.required[path] = content; }
+    /// As `require`, when the disk has that file now.
+    void require_if_there(const std::string& path, const std::string& content);
+    /// The disk is as it was before when this returns.
+    Verdict check(bool compare_etc);
+
+    std::uint64_t distinct() const noexcept { return verdicts_.size(); }
+    bool last_was_known() const noexcept { return last_known_; }
+    std::uint64_t fsck_runs() const noexcept { return boot_fsck_.runs() + root_fsck_.runs(); }
+    std::uint64_t roots() const noexcept { return roots_.size(); }
+
+private:
+    struct Boot {
+        GrubView view;
+        GrubView loader_alone;
+        std::string damage; ///< after recovery
+    };
+    struct Root {
+        std::shared_ptr<const RootView> view;
+        std::vector<std::string> damage;
+    };
+    const Boot& boot();
+    const Root& root();
+    Verdict judge(const Boot& boot, const Root& root, bool compare_etc) const;
+    std::string why_not(const BootEntry* entry, const Root& root) const;
+
+    Disk& disk_;
+    Options options_;
+    std::size_t boot_extent_;
+    std::size_t root_extent_;
+    GrubFiles own_;
+    Journal boot_journal_;
+    Journal root_journal_;
+    Fsck boot_fsck_;
+    Fsck root_fsck_;
+    RootReader reader_;
+    std::map<std::string, std::vector<std::string>> etc_; ///< by deployment
+    std::unordered_map<std::uint64_t, Boot> boots_;
+    std::unordered_map<std::uint64_t, Root> roots_;
+    std::unordered_map<std::uint64_t, bool> verdicts_;
+    bool last_known_ = false;
+};
+
+std::size_t find_extent(const std::vector<Extent>& extents, const std::string& name);
+
+} // namespace crash

@@ -1,0 +1,49 @@
+// What rootfs/boot/grub.cfg does on a disk, followed step by step: reads the environment block and the entries, takes a
+// try, goes through the candidates. Change both together.
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "crash/ext4.hpp"
+
+namespace crash {
+
+struct BootEntry {
+    std::string version;
+    std::string revision; ///< atoll.rev
+    std::string ostree;   ///< the kernel argument's value
+    std::string kernel;   ///< paths on /boot
+    std::string initramfs;
+    bool present = false; ///< both are there, so GRUB starts it
+    std::string damage;   ///< why what it would start is not what was installed; empty: whole
+};
+
+struct GrubView {
+    std::string ok; ///< from grubenv
+    std::string trial;
+    std::string tries;
+    std::vector<BootEntry> entries; ///< newest first
+    std::string damage;             ///< of GRUB's own files; empty: none
+
+    /// What is booted at the next power-on; nullptr: nothing, GRUB goes on trying for ever.
+    const BootEntry* next() const;
+    /// What is booted once the newest entry's tries are used up.
+    const BootEntry* fallback() const;
+    const BootEntry* with_revision(const std::string& revision) const;
+
+private:
+    const BootEntry* first_present(const std::vector<const BootEntry*>& order) const;
+    std::vector<const BootEntry*> back() const;
+};
+
+struct GrubFiles {
+    /// Key of each file GRUB itself reads (grub.cfg, linux.mod) and the content it had in the base image.
+    std::vector<std::pair<std::string, std::string>> contents;
+    static GrubFiles of(const Ext4& boot);
+};
+
+/// `loader_only`: as a grub.cfg that knows nothing but /loader/entries, to compare with.
+GrubView view_as_grub(const Ext4& boot, const GrubFiles& own, bool loader_only = false);
+
+} // namespace crash

@@ -1,0 +1,122 @@
+// The jobs that are recorded, and where each begins and ends in the log.
+#include "base/error.hpp"
+#include "base/files.hpp"
+#include "crash/recording.hpp"
+#include "crash/write_log.hpp"
+#include "qemu/rig.hpp"
+
+namespace crash {
+namespace {
+
+using qemu::Seconds;
+
+constexpr Seconds boot_limit{900};
+constexpr Seconds job_limit{900};
+
+class Recorder {
+public:
+    Recorder(qemu::Rig& rig, Recording& recording) : rig_(rig), recording_(recording) {}
+
+    /// What follows belongs to this job, until the next begins.
+    void begin(const std::string& name, bool judged = true) {
+        end();
+        recording_.jobs.push_back({.name = name, .first = count_log_entries(recording_.log()), .judged = judged});
+    }
+    void end() {
+        if (!recording_.jobs.empty())
+            recording_.jobs.back().last = count_log_entries(recording_.log());
+    }
+    /// The rig's own edits: synced, and never judged half done.
+    void edit(const std::string& command) {
+        begin("edits", false);
+        run(command + " && sync");
+    }
+    void run(const std::string& command) { rig_.machine().run_checked(command, job_limit); }
+    void shut_down(const std::string& name) {
+        begin(name);
+        rig_.machine().qmp().forget_events();
+        rig_.machine().post("initctl reboot");
+        if (!rig_.machine().qmp().wait_event("RESET", qemu::Deadline(job_limit)))
+            throw base::Error("the machine did not reboot; " + rig_.machine().console().path());
+    }
+    void boot(const std::string& name, const std::string& version) {
+        begin(name);
+        rig_.wait_next_boot(boot_limit);
+        if (rig_.version() != version)
+            throw base::Error(fmt::format("release {} runs, expected {}", rig_.version(), version));
+    }
+
+private:
+    qemu::Rig& rig_;
+    Recording& recording_;
+};
+
+void upgrade(Recorder& recorder) {
+    recorder.edit(fmt::format("printf '{}' >/var/{} && echo early >/etc/rig/edited-by-admin",
+                              "kept whatever happens\\n", marker_file));
+    recorder.begin("download and stage");
+    recorder.run("updatectl upgrade");
+    recorder.edit("echo late >/etc/rig/made-by-admin && echo late >>/etc/rig/edited-by-admin");
+    recorder.shut_down("finalise");
+    recorder.boot("trial boot, mark good", "2.0");
+    recorder.begin("rollback");
+    recorder.run("updatectl rollback");
+}
+
+void after_rollback(Recorder& recorder) {
+    recorder.shut_down("shutdown");
+    recorder.boot("boot after rollback, mark good", "1.0");
+    recorder.begin("stage again");
+    recorder.run("updatectl upgrade --force");
+    recorder.begin("rollback that drops a staged update");
+    recorder.run("updatectl rollback");
+}
+
+// The same update by libostree's own order, in a machine that is otherwise ours. A new kernel argument, because a new
+// kernel, as most real updates have one, makes libostree swap `loader` too.
+void stock(Recorder& recorder) {
+    recorder.edit(fmt::format("printf '{}' >/var/{}", "kept whatever happens\\n", marker_file));
+    recorder.begin("download", false);
+    recorder.run("updatectl upgrade && sync");
+    recorder.begin("ostree admin deploy");
+    recorder.run("ostree admin deploy --os=atoll --karg=atoll.rev=00000000000000aa "
+                 "\"$(ostree refs | grep staged)\"");
+}
+
+} // namespace
+
+Recording record(qemu::Images& images, Script script, const std::string& directory) {
+    qemu::RigOptions options;
+    options.name = script == Script::stock ? "stock" : "recorded";
+    options.directory = directory;
+    options.disk = script == Script::stock ? images.make_disk("stock") : images.disk();
+    options.repository = images.repository();
+    options.write_log = "writes.log";
+    base::remove_tree(directory);
+    qemu::Rig rig(images.places(), options);
+    Recording recording{.directory = directory};
+    base::run_checked({"qemu-img", "convert", "-O", "raw", options.disk, recording.base()});
+    Recorder recorder(rig, recording);
+    rig.machine().create();
+    rig.machine().start();
+    recorder.begin("first boot");
+    try {
+        rig.wait_good(boot_limit);
+        if (script == Script::stock)
+            stock(recorder);
+        else
+            upgrade(recorder);
+        if (script == Script::whole)
+            after_rollback(recorder);
+    } catch (const std::exception&) {
+        if (rig.machine().running())
+            rig.machine().collect_logs();
+        throw;
+    }
+    recorder.end();
+    rig.machine().power_cut();
+    recording.save();
+    return recording;
+}
+
+} // namespace crash

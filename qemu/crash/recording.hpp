@@ -1,0 +1,43 @@
+// A recording: the disk before it, the log of every write since, and which writes belong to which job of the machine.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "qemu/images.hpp"
+
+namespace crash {
+
+/// The writes [first, last) of the log, made while the machine did one thing. Before it begins, and when it ends, the
+/// machine has synced or was reset.
+struct Job {
+    std::string name;
+    std::uint64_t first = 0;
+    std::uint64_t last = 0;
+    bool judged = true; ///< false: the rig's own edits, whose half-done states nobody promised anything about
+};
+
+struct Recording {
+    std::string directory;
+    std::vector<Job> jobs;
+
+    std::string base() const { return directory + "/base.raw"; }
+    std::string log() const { return directory + "/writes.log"; }
+    void save() const;
+    static Recording load(const std::string& directory);
+};
+
+enum class Script {
+    upgrade, ///< first boot, upgrade with a merge of /etc, trial, rollback
+    whole,   ///< and the boot after the rollback, and a staged update that is dropped
+    stock,   ///< `ostree admin deploy` instead of ours
+};
+
+/// Boots a fresh machine of the rig and lets it do the script's jobs, each told as it begins.
+Recording record(qemu::Images& images, Script script, const std::string& directory);
+
+/// The files that the script puts on the machine and syncs: they have to be there in every state after that.
+inline constexpr const char* marker_file = "rig-data";
+inline constexpr const char* marker_text = "kept whatever happens\n";
+
+} // namespace crash

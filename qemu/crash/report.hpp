@@ -1,0 +1,62 @@
+// What a replay found, for people and for scripts.
+#pragma once
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "crash/states.hpp"
+
+namespace crash {
+
+/// A job of the machine, or the sum of several.
+struct JobReport {
+    std::string name;
+    std::uint64_t writes = 0;
+    std::uint64_t flushes = 0;
+    std::map<Kind, std::uint64_t> states;
+    std::uint64_t distinct = 0;    ///< different disks among them
+    std::uint64_t do_not_boot = 0; ///< states in which GRUB finds nothing whole
+    std::uint64_t damaged = 0;     ///< states that boot, with something else lost or broken
+    std::uint64_t all() const;
+    void add(const JobReport& other);
+};
+
+struct Problem {
+    std::string text;
+    std::string first; ///< job and state where it was seen first
+    std::uint64_t times = 0;
+};
+
+struct BootReport {
+    std::string state; ///< job and state
+    std::string firmware;
+    std::string expected; ///< revision that the checker says boots; empty: none
+    std::string booted;   ///< revision that runs and was found good; empty: none
+    std::string problem;  ///< empty: as expected
+    double seconds = 0;
+};
+
+/// One recording, replayed.
+struct ReplayReport {
+    std::string name;
+    std::vector<JobReport> jobs;
+    std::vector<Problem> problems;
+    std::vector<BootReport> boots;
+    std::uint64_t do_not_boot_by_loader_alone = 0; ///< stock: with a grub.cfg that reads /loader/entries only
+    std::uint64_t fsck_runs = 0;
+    std::uint64_t recoveries_compared = 0;  ///< with e2fsck's replay of the journal
+    std::uint64_t repositories_checked = 0; ///< by `ostree fsck`
+    double record_seconds = 0;
+    double replay_seconds = 0;
+
+    JobReport total() const;
+    void add_problem(const std::string& text, const std::string& where);
+    bool holds() const;
+};
+
+std::string as_text(const ReplayReport& report);
+/// {"seed":1,"reduced":true,"ours":{...},"stock":{...}|null,"holds":true}
+std::string as_json(std::uint64_t seed, bool reduced, const ReplayReport& ours, const ReplayReport* stock);
+
+} // namespace crash
