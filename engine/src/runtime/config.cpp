@@ -221,7 +221,7 @@ Config parse_config(std::string_view text, const std::string& name, const std::s
     });
     top.required("linux", [&](const JsonCursor& linux_part) { config.linux_part = read_linux(linux_part); });
 
-    top.optional("mounts", [&](const JsonCursor& mounts) { check_id_mapped_mounts(mounts, config); });
+    top.optional("mounts", [&](const JsonCursor& mounts) { complete_id_mappings(mounts, config); });
     const Linux& parts = config.linux_part;
     if (parts.find(CLONE_NEWUTS) == nullptr && (!config.hostname.empty() || !config.domainname.empty()))
         top.fail_at(config.hostname.empty() ? "domainname" : "hostname",

@@ -10,8 +10,8 @@ Scheduler read_scheduler(const JsonCursor& scheduler);
 int read_io_priority(const JsonCursor& io_priority);
 CpuAffinity read_affinity(const JsonCursor& affinity);
 Mount read_mount(const JsonCursor& mount);
-/// A mapping that is to be the user namespace's needs one.
-void check_id_mapped_mounts(const JsonCursor& mounts, const Config& config);
+/// What id mappings of mounts take from the rest of config.json: the user namespace, and what is relative to it.
+void complete_id_mappings(const JsonCursor& mounts, Config& config);
 Hooks read_hooks(const JsonCursor& hooks);
 std::vector<IdMapping> read_id_mappings(const JsonCursor& mappings);
 Linux read_linux(const JsonCursor& linux_part);

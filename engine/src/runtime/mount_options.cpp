@@ -86,9 +86,12 @@ bool apply_mount_option(MountOptions& options, std::string_view option) {
     for (const std::string_view name : refused)
         if (option == name || (option.starts_with(name) && option[name.size()] == '='))
             return false;
-    // crun's and podman's own syntax; taken for data a file system would refuse it less clearly.
-    if (option.starts_with("idmap=") || option.starts_with("ridmap="))
-        return false;
+    if (option.starts_with("idmap=") || option.starts_with("ridmap=")) {
+        options.id_mapped = true;
+        options.recursive_id_map = option.front() == 'r';
+        options.id_map = option.substr(option.find('=') + 1);
+        return true;
+    }
     if (std::find(std::begin(without_effect), std::end(without_effect), option) != std::end(without_effect))
         return true;
     for (const Switch& entry : switches) {

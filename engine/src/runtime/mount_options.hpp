@@ -18,6 +18,7 @@ struct MountOptions {
     bool remount = false;                             ///< changes what is mounted at the destination
     bool inode_versions = false;                      ///< "iversion": known to mount(2) alone
     bool id_mapped = false, recursive_id_map = false; ///< "idmap", "ridmap"
+    std::string id_map; ///< what podman and crun write: "idmap=uids=0-1-10#10-11-10;gids=@0-100-10"
     /// For the file system: {"size", "64k"}, {"sync", ""}.
     std::vector<std::pair<std::string, std::string>> data;
 };

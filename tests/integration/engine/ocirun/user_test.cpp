@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 
@@ -119,6 +120,28 @@ BOOST_AUTO_TEST_CASE(the_configuration_of_spec_runs) {
     save();
     const base::RunResult result = as_user({"run", "box"});
     BOOST_TEST(result.status.success(), result.errors);
+}
+
+BOOST_AUTO_TEST_CASE(clocks_of_its_own) {
+    linux_part()["namespaces"].as_array().push_back(json::parse(R"({"type": "time"})"));
+    linux_part()["timeOffsets"] = json::parse(R"({"monotonic": {"secs": 86400}})");
+    save();
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    const base::RunResult result = as_user({"run", "box"});
+    BOOST_REQUIRE_MESSAGE(result.status.success(), result.errors);
+    BOOST_TEST(json::parse(result.output).at("clocks").at("monotonic").as_int64() >= now.tv_sec + 86400);
+}
+
+BOOST_AUTO_TEST_CASE(owners_are_not_mapped_for_a_user) {
+    add_mount(R"({"destination": "/x", "source": "/tmp", "options": ["bind", "idmap"]})");
+    save();
+    const base::RunResult result = as_user({"run", "box"});
+    BOOST_TEST(result.status.code == 1);
+    BOOST_TEST(result.errors.find("mounts[4]") != std::string::npos, result.errors);
+    BOOST_TEST((result.errors.find("Operation not permitted") != std::string::npos ||
+                result.errors.find("Permission denied") != std::string::npos),
+               result.errors);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -156,7 +156,13 @@ const Bad bad_documents[] = {
     {"/mounts", R"([{"destination": "/x", "source": "/y", "options": ["bind", "size=1"]}])",
      "mounts[0]: not supported: mount option \"size\" on a bind mount"},
     {"/mounts", R"([{"destination": "/x", "type": "tmpfs", "options": ["idmap=uids"]}])",
-     "mounts[0].options[0]: not supported: mount option \"idmap=uids\""},
+     "mounts[0].options: an id mapping is written as uids=FILE-HOST-SIZE#...;gids=..."},
+    {"/mounts", R"([{"destination": "/x", "type": "tmpfs", "options": ["idmap=uids=1-2-3"]}])",
+     "mounts[0].options: an id mapping needs both uids= and gids="},
+    {"/mounts", R"([{"destination": "/x", "type": "tmpfs", "options": ["idmap=uids=1-2-0;gids=1-2-1"]}])",
+     "mounts[0].options: an id mapping maps nothing: its size is 0"},
+    {"/mounts", R"([{"destination": "/x", "type": "tmpfs", "options": ["idmap=uids=@1-2-3;gids=1-2-1"]}])",
+     "mounts[0].options: an id mapping relative to the user namespace is not within one of its ranges"},
     {"/mounts", R"([{"destination": "/x", "type": "tmpfs", "options": ["idmap"]}])",
      "mounts[0]: \"idmap\" needs \"uidMappings\" and \"gidMappings\", or a user namespace in linux.namespaces"},
     {"/mounts", R"([{"destination": "/x", "type": "tmpfs",
@@ -298,6 +304,21 @@ BOOST_AUTO_TEST_CASE(mount_options_are_translated) {
     BOOST_TEST(atime.options.set == 0U);
     BOOST_TEST(mount(R"(["tmpcopyup"])").options.copy_up);
     BOOST_TEST(mount("[]", "bind").options.bind);
+}
+
+BOOST_AUTO_TEST_CASE(id_mappings_as_podman_writes_them) {
+    using engine::runtime::IdMapping;
+    boost::json::value document(runtime_test::minimal());
+    runtime_test::set(document, "/linux/namespaces", R"([{"type": "mount"}, {"type": "user"}])");
+    for (const char* key : {"/linux/uidMappings", "/linux/gidMappings"})
+        runtime_test::set(document, key, R"([{"containerID": 0, "hostID": 0, "size": 1},
+                                             {"containerID": 1, "hostID": 2, "size": 1000}])");
+    runtime_test::set(document, "/mounts", R"([{"destination": "/x", "source": "/y",
+        "options": ["bind", "ridmap=uids=@1-3-10#20-4-5;gids=0-100-10"]}])");
+    const Mount mapped = parse(boost::json::serialize(document)).mounts.at(0);
+    BOOST_TEST(mapped.options.recursive_id_map);
+    BOOST_TEST((mapped.uid_mappings == std::vector<IdMapping>{{1, 4, 10}, {20, 4, 5}}));
+    BOOST_TEST((mapped.gid_mappings == std::vector<IdMapping>{{0, 100, 10}}));
 }
 
 BOOST_AUTO_TEST_CASE(destinations_are_normal) {
