@@ -41,6 +41,21 @@ void HttpFiles::forget_requests() {
     requests_.clear();
 }
 
+void HttpFiles::behave(Evil evil) {
+    const std::lock_guard lock(mutex_);
+    evil_ = std::move(evil);
+}
+
+bool HttpFiles::send(int connection, std::string_view data) {
+    while (!data.empty()) {
+        const ssize_t sent = ::send(connection, data.data(), data.size(), MSG_NOSIGNAL);
+        if (sent <= 0)
+            return false;
+        data.remove_prefix(static_cast<std::size_t>(sent));
+    }
+    return true;
+}
+
 void HttpFiles::serve() {
     for (;;) {
         base::UniqueFd peer(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
@@ -76,19 +91,20 @@ void HttpFiles::answer(int fd) {
     }
     if (answers_left_ == 0)
         return;
+    Evil evil;
+    {
+        const std::lock_guard lock(mutex_);
+        evil = evil_;
+    }
+    if (evil && evil(path, fd))
+        return;
     if (answers_left_ > 0)
         --answers_left_;
     const auto body = base::read_file_if_exists(directory_ + path, std::size_t{1} << 30);
     const std::string head = fmt::format("HTTP/1.1 {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
                                          body ? "200 OK" : "404 Not Found", body ? body->size() : 0);
-    for (std::string_view rest : {std::string_view(head), body ? std::string_view(*body) : std::string_view()}) {
-        while (!rest.empty()) {
-            const ssize_t sent = ::send(fd, rest.data(), rest.size(), MSG_NOSIGNAL);
-            if (sent <= 0)
-                return;
-            rest.remove_prefix(static_cast<std::size_t>(sent));
-        }
-    }
+    if (send(fd, head) && body)
+        send(fd, *body);
 }
 
 } // namespace updater_test

@@ -1,6 +1,7 @@
 // A tiny HTTP server on loopback for the tests of pulling: serves a directory, and misbehaves when told to.
 #pragma once
 #include <atomic>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -20,6 +21,11 @@ public:
     void die_after(int answers) { answers_left_ = answers; }
     /// Takes requests and does not answer them, while on.
     void stall(bool on) { stalled_ = on; }
+    /// Answers in place of us when it returns true; it may write to the connection what it likes.
+    using Evil = std::function<bool(const std::string& path, int connection)>;
+    void behave(Evil evil);
+    /// Writes until the client has had enough; false then.
+    static bool send(int connection, std::string_view data);
     /// Paths asked for, in order.
     std::vector<std::string> requests() const;
     void forget_requests();
@@ -34,6 +40,7 @@ private:
     std::atomic<bool> stalled_{false};
     mutable std::mutex mutex_;
     std::vector<std::string> requests_;
+    Evil evil_;
     std::vector<base::UniqueFd> held_; ///< connections without an answer
     std::thread thread_;
 };

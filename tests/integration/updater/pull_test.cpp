@@ -155,7 +155,7 @@ BOOST_AUTO_TEST_CASE(corrupted_commit_is_refused) {
     std::string bytes = base::read_file(object);
     bytes[bytes.size() - 10] = static_cast<char>(bytes[bytes.size() - 10] ^ 1);
     base::write_durable(object, bytes);
-    require_refused("fetch metadata of commit");
+    require_refused("does not match its name");
 }
 
 BOOST_AUTO_TEST_CASE(object_larger_than_it_may_be_is_refused) {

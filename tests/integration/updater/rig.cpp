@@ -195,7 +195,7 @@ void Rig::write_signed(const std::string& path, const std::string& kind, const s
 }
 
 void Rig::offer(const Offer& offer, const std::vector<const SigningKey*>& signers) {
-    issued_ = offer.issued != 0 ? offer.issued : std::max<std::int64_t>(issued_ + 1, std::time(nullptr));
+    issued_ = offer.issued != 0 ? offer.issued : std::max<std::int64_t>(issued_ + 10, 1'800'000'000);
     std::string text =
         fmt::format(R"({{"format":1,"stream":"{}","version":"{}","commit":"{}","issued":{},"expires":{},"rollout":{},)"
                     R"("deltas":{},"minimum_version":"{}"}})",
@@ -336,6 +336,28 @@ std::vector<std::string> Rig::listing() const {
     }
     std::sort(names.begin(), names.end());
     return names;
+}
+
+std::vector<std::string> Rig::leftovers() const {
+    std::vector<std::string> names;
+    for (const std::string& top : {repository() + "/tmp", paths.delta_directory()}) {
+        std::error_code error;
+        for (const auto& item : std::filesystem::recursive_directory_iterator(top, error)) {
+            const std::string name = item.path().string().substr(top.size() + 1);
+            if (name != "cache" && !name.ends_with("-lock") &&
+                !(item.is_directory() && std::filesystem::is_empty(item)))
+                names.push_back(name);
+        }
+    }
+    return names;
+}
+
+std::string Rig::key_file(const SigningKey& signer) const {
+    const std::string path = directory + "/key-" + base::sha256_hex(signer.secret).substr(0, 8);
+    base::write_durable(path, base::base64_encode(signer.secret + base::base64_decode(signer.public_base64)) + "\n",
+                        0600);
+    base::write_durable(path + ".pub", signer.public_base64 + "\n");
+    return path;
 }
 
 std::string Rig::object_path(const std::string& server_commit, const std::string& file) const {

@@ -93,6 +93,12 @@ public:
     /// Names and sizes of everything below the sysroot but the repository's temporary files.
     std::vector<std::string> listing() const;
 
+    /// Names below the repository's temporary directory and the delta's: what an interrupted download left.
+    std::vector<std::string> leftovers() const;
+    /// The key as a secret file of mkimage, in the rig's directory.
+    std::string key_file(const SigningKey& key) const;
+    std::string repository() const { return paths.root + "/ostree/repo"; }
+
     std::string object_path(const std::string& server_commit, const std::string& file) const;
     std::string directory;
     std::string boot_image;

@@ -17,6 +17,15 @@ struct GVariantIterator {
     GVariantOwner next() { return GVariantOwner(g_variant_iter_next_value(&iter)); }
 };
 
+GVariantOwner variant_of(const GVariantType* type, std::string_view bytes) {
+    const std::unique_ptr<GBytes, GBytesUnref> copy(g_bytes_new(bytes.data(), bytes.size()));
+    return GVariantOwner(g_variant_ref_sink(g_variant_new_from_bytes(type, copy.get(), FALSE)));
+}
+
+std::string_view bytes_of(GVariant* variant) {
+    return {static_cast<const char*>(g_variant_get_data(variant)), g_variant_get_size(variant)};
+}
+
 GHashTableOwner objects_of(OstreeRepo* repo, const std::string& checksum) {
     Failure failure;
     GHashTable* reachable = nullptr;
@@ -74,19 +83,17 @@ bool Repository::has_commit(const std::string& checksum) const {
     return there != FALSE;
 }
 
-CommitInfo Repository::read_commit(const std::string& checksum) const {
-    Failure failure;
-    GVariant* raw = nullptr;
-    if (!ostree_repo_load_variant(get(), OSTREE_OBJECT_TYPE_COMMIT, checksum.c_str(), &raw, failure))
-        failure.raise("read commit " + checksum);
-    const GVariantOwner commit(raw);
+CommitInfo parse_commit(const std::string& checksum, std::string bytes) {
+    // The name is the digest of the bytes: what is verified is what will be deployed.
+    if (base::sha256_hex(bytes) != checksum)
+        throw base::Error("commit " + checksum + ": the object does not match its name");
     CommitInfo info;
     info.checksum = checksum;
+    info.bytes = std::move(bytes);
+    const GVariantOwner commit = variant_of(OSTREE_COMMIT_GVARIANT_FORMAT, info.bytes);
+    if (!g_variant_is_normal_form(commit.get()))
+        throw base::Error("commit " + checksum + ": not in normal form");
     info.timestamp = static_cast<std::int64_t>(ostree_commit_get_timestamp(commit.get()));
-    info.bytes.assign(static_cast<const char*>(g_variant_get_data(commit.get())), g_variant_get_size(commit.get()));
-    // The name is the digest of the bytes: what is verified is what will be deployed.
-    if (base::sha256_hex(info.bytes) != checksum)
-        throw base::Error("commit " + checksum + ": the object does not match its name");
     const GVariantOwner metadata(g_variant_get_child_value(commit.get(), 0));
     const char* version = nullptr;
     if (g_variant_lookup(metadata.get(), OSTREE_COMMIT_META_KEY_VERSION, "&s", &version))
@@ -100,21 +107,11 @@ CommitInfo Repository::read_commit(const std::string& checksum) const {
     return info;
 }
 
-std::vector<std::string> Repository::signatures(const std::string& checksum) const {
-    Failure failure;
-    GVariant* raw = nullptr;
-    if (!ostree_repo_read_commit_detached_metadata(get(), checksum.c_str(), &raw, nullptr, failure))
-        failure.raise("read signatures of commit " + checksum);
-    std::vector<std::string> signatures;
-    if (raw == nullptr)
-        return signatures;
-    // libostree reads the file as trusted data, yet no digest covers it: look at it again as what it is.
-    const GVariantOwner as_read(raw);
-    const std::unique_ptr<GBytes, GBytesUnref> bytes(g_variant_get_data_as_bytes(as_read.get()));
-    const GVariantOwner metadata(
-        g_variant_ref_sink(g_variant_new_from_bytes(G_VARIANT_TYPE("a{sv}"), bytes.get(), FALSE)));
+std::vector<std::string> parse_signatures(const std::string& checksum, std::string_view detached_metadata) {
+    const GVariantOwner metadata = variant_of(G_VARIANT_TYPE("a{sv}"), detached_metadata);
     if (!g_variant_is_normal_form(metadata.get()))
         throw base::Error("signatures of commit " + checksum + ": not in normal form");
+    std::vector<std::string> signatures;
     const GVariantOwner list(g_variant_lookup_value(metadata.get(), signature_metadata_key, G_VARIANT_TYPE("aay")));
     if (!list)
         return signatures;
@@ -124,6 +121,40 @@ std::vector<std::string> Repository::signatures(const std::string& checksum) con
         signatures.emplace_back(static_cast<const char*>(data), size);
     }
     return signatures;
+}
+
+CommitInfo Repository::read_commit(const std::string& checksum) const {
+    Failure failure;
+    GVariant* raw = nullptr;
+    if (!ostree_repo_load_variant(get(), OSTREE_OBJECT_TYPE_COMMIT, checksum.c_str(), &raw, failure))
+        failure.raise("read commit " + checksum);
+    const GVariantOwner commit(raw);
+    return parse_commit(checksum, std::string(bytes_of(commit.get())));
+}
+
+std::vector<std::string> Repository::signatures(const std::string& checksum) const {
+    Failure failure;
+    GVariant* raw = nullptr;
+    if (!ostree_repo_read_commit_detached_metadata(get(), checksum.c_str(), &raw, nullptr, failure))
+        failure.raise("read signatures of commit " + checksum);
+    const GVariantOwner as_read(raw);
+    // libostree reads the file as trusted data, yet no digest covers it: look at it again as what it is.
+    return raw == nullptr ? std::vector<std::string>() : parse_signatures(checksum, bytes_of(raw));
+}
+
+void Repository::write_partial_commit(const CommitInfo& commit, const std::string& detached_metadata) {
+    const GVariantOwner object = variant_of(OSTREE_COMMIT_GVARIANT_FORMAT, commit.bytes);
+    Failure marking;
+    if (!ostree_repo_mark_commit_partial(get(), commit.checksum.c_str(), TRUE, marking))
+        marking.raise("mark commit " + commit.checksum);
+    Failure writing;
+    if (!ostree_repo_write_metadata(get(), OSTREE_OBJECT_TYPE_COMMIT, commit.checksum.c_str(), object.get(), nullptr,
+                                    nullptr, writing))
+        writing.raise("write commit " + commit.checksum);
+    const GVariantOwner detached = variant_of(G_VARIANT_TYPE("a{sv}"), detached_metadata);
+    Failure signing;
+    if (!ostree_repo_write_commit_detached_metadata(get(), commit.checksum.c_str(), detached.get(), nullptr, signing))
+        signing.raise("write signatures of commit " + commit.checksum);
 }
 
 MissingContent Repository::missing_content(const std::string& checksum) const {

@@ -36,6 +36,11 @@ struct TransferProgress {
     bool operator==(const TransferProgress&) const = default;
 };
 
+/// Reads a commit object. Throws base::Error unless its digest is `checksum`.
+CommitInfo parse_commit(const std::string& checksum, std::string bytes);
+/// Raw signatures in a commit's detached metadata, which nothing vouches for.
+std::vector<std::string> parse_signatures(const std::string& checksum, std::string_view detached_metadata);
+
 class Repository {
 public:
     explicit Repository(GOwner<OstreeRepo> repo) : repo_(std::move(repo)) {}
@@ -45,15 +50,16 @@ public:
     CommitInfo read_commit(const std::string& checksum) const;
     /// Raw signatures of the detached metadata; empty when there are none.
     std::vector<std::string> signatures(const std::string& checksum) const;
+    /// Puts a commit object and its detached metadata in, whose content is still missing.
+    void write_partial_commit(const CommitInfo& commit, const std::string& detached_metadata);
     /// Throws base::Error when the commit does not carry its sizes.
     MissingContent missing_content(const std::string& checksum) const;
     /// Removes the commit object and its detached metadata, not the content.
     void forget_commit(const std::string& checksum) noexcept;
 
-    enum class Part { metadata, everything };
-    /// Objects are checked against their names as they arrive; `progress` is called now and then. Given up when the
-    /// commit turns out to have more than `max_objects`.
-    void pull(const Remote& remote, const std::string& checksum, Part part, std::uint64_t max_objects,
+    /// The content of a commit whose object is here. Objects are checked against their names as they arrive; `progress`
+    /// is called now and then. Given up when the commit turns out to have more than `max_objects`.
+    void pull(const Remote& remote, const std::string& checksum, std::uint64_t max_objects,
               const std::function<void(const TransferProgress&)>& progress);
     /// Makes the objects of a static delta that is in `directory` (files superblock, 0, 1, ...), in one transaction.
     void apply_delta(const std::string& directory);

@@ -70,16 +70,13 @@ void on_changed(OstreeAsyncProgress* progress, gpointer data) {
     }
 }
 
-GVariantOwner pull_options(const std::string& url, const std::string& checksum, Repository::Part part) {
+GVariantOwner pull_options(const std::string& url, const std::string& checksum) {
     const std::array<const char*, 2> refs{checksum.c_str(), nullptr};
-    int flags = OSTREE_REPO_PULL_FLAGS_UNTRUSTED;
-    if (part == Repository::Part::metadata)
-        flags |= OSTREE_REPO_PULL_FLAGS_COMMIT_ONLY;
     GVariantBuilder options;
     g_variant_builder_init(&options, G_VARIANT_TYPE("a{sv}"));
     g_variant_builder_add(&options, "{sv}", "refs", g_variant_new_strv(refs.data(), 1));
     g_variant_builder_add(&options, "{sv}", "override-url", g_variant_new_string(url.c_str()));
-    g_variant_builder_add(&options, "{sv}", "flags", g_variant_new_int32(flags));
+    g_variant_builder_add(&options, "{sv}", "flags", g_variant_new_int32(OSTREE_REPO_PULL_FLAGS_UNTRUSTED));
     g_variant_builder_add(&options, "{sv}", "depth", g_variant_new_int32(0));
     g_variant_builder_add(&options, "{sv}", "disable-static-deltas", g_variant_new_boolean(TRUE));
     g_variant_builder_add(&options, "{sv}", "n-network-retries", g_variant_new_uint32(3));
@@ -89,7 +86,7 @@ GVariantOwner pull_options(const std::string& url, const std::string& checksum, 
 
 } // namespace
 
-void Repository::pull(const Remote& remote, const std::string& checksum, Part part, std::uint64_t max_objects,
+void Repository::pull(const Remote& remote, const std::string& checksum, std::uint64_t max_objects,
                       const std::function<void(const TransferProgress&)>& progress) {
     ensure_remote(get(), remote);
     // A context of our own: libostree iterates the thread's default one.
@@ -104,14 +101,13 @@ void Repository::pull(const Remote& remote, const std::string& checksum, Part pa
     const GOwner<OstreeAsyncProgress> async(ostree_async_progress_new());
     g_signal_connect(async.get(), "changed", G_CALLBACK(on_changed), &watcher);
     Failure failure;
-    const bool done = ostree_repo_pull_with_options(get(), remote_name, pull_options(remote.url, checksum, part).get(),
+    const bool done = ostree_repo_pull_with_options(get(), remote_name, pull_options(remote.url, checksum).get(),
                                                     async.get(), cancel.get(), failure);
     ostree_async_progress_finish(async.get());
     if (g_cancellable_is_cancelled(cancel.get()))
         throw base::Error(fmt::format("commit {}: has more objects than the {} it tells", checksum, max_objects));
     if (!done)
-        failure.raise(fmt::format("fetch {} {} from {}", part == Part::metadata ? "metadata of commit" : "commit",
-                                  checksum, remote.url));
+        failure.raise(fmt::format("fetch commit {} from {}", checksum, remote.url));
 }
 
 void Repository::apply_delta(const std::string& directory) {

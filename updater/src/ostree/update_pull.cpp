@@ -23,8 +23,9 @@ namespace {
 
 constexpr std::uint64_t mebibyte = 1024 * 1024;
 constexpr std::uint64_t max_metadata_file = 8 * mebibyte; // a commit with the sizes of 100,000 objects
-constexpr std::uint64_t object_slack = mebibyte;          // headers, padding of a compressor
-constexpr std::uint64_t root_reserve = 64 * mebibyte;     // the checked-out tree's directories, /etc, state
+constexpr std::uint64_t max_detached_metadata = 256 * 1024;
+constexpr std::uint64_t object_slack = mebibyte;      // headers, padding of a compressor
+constexpr std::uint64_t root_reserve = 64 * mebibyte; // the checked-out tree's directories, /etc, state
 constexpr std::uint64_t boot_reserve = mebibyte;
 constexpr std::uint64_t block = 4096;
 constexpr std::uint64_t parallel_fetches = 8;        // of libostree, each into a file of its own
@@ -188,27 +189,34 @@ private:
         return id;
     }
 
-    void verify(const CommitInfo& commit) const {
-        source_.trust().require(commit.bytes, repository_.signatures(commit.checksum), "commit " + commit.checksum);
+    void verify(const CommitInfo& commit, const std::vector<std::string>& signatures) const {
+        source_.trust().require(commit.bytes, signatures, "commit " + commit.checksum);
     }
 
+    /// The commit object alone, verified before libostree sees it.
     CommitInfo fetch_metadata(const std::string& checksum) {
         limit_file_size(max_metadata_file);
-        repository_.pull(request_.remote, checksum, Repository::Part::metadata, objects_slack,
-                         [](const TransferProgress&) {});
-        CommitInfo commit = repository_.read_commit(checksum);
-        verify(commit);
+        const std::string path = "objects/" + checksum.substr(0, 2) + "/" + checksum.substr(2);
+        CommitInfo commit = parse_commit(checksum, request_.remote.fetch(path + ".commit", max_metadata_file));
+        const std::string detached =
+            request_.remote.fetch_if_there(path + ".commitmeta", max_detached_metadata).value_or("");
+        verify(commit, parse_signatures(checksum, detached));
+        check_metadata(commit);
+        repository_.write_partial_commit(commit, detached);
+        return commit;
+    }
+
+    void check_metadata(const CommitInfo& commit) const {
         // A commit of another stream may be signed by the same key: a server must not move this host there.
         if (std::find(commit.refs.begin(), commit.refs.end(), request_.ref) == commit.refs.end())
-            throw base::Error(fmt::format("commit {}: {}", checksum,
+            throw base::Error(fmt::format("commit {}: {}", commit.checksum,
                                           commit.refs.empty()
                                               ? "does not say which stream it is for (ostree.ref-binding)"
                                               : "signed for another stream than " + request_.ref));
         if (channel_ && channel_->version != commit.version)
-            throw base::Error(fmt::format("commit {}: version '{}', where the channel file says {}", checksum,
+            throw base::Error(fmt::format("commit {}: version '{}', where the channel file says {}", commit.checksum,
                                           plain_text(commit.version, 100), channel_->version));
         refuse_downgrade(commit);
-        return commit;
     }
 
     void refuse_downgrade(const CommitInfo& commit) const {
@@ -249,11 +257,10 @@ private:
                 fetch_by_delta(*delta, missing);
             limit_file_size(largest);
             std::uint64_t before = delta != nullptr ? delta->size : 0;
-            repository_.pull(request_.remote, commit.checksum, Repository::Part::everything,
-                             missing.objects + objects_slack, [&](const TransferProgress& now) {
-                                 observer_.progress(before + now.bytes, now.objects,
-                                                    std::max(now.requested, outcome.objects));
-                             });
+            repository_.pull(
+                request_.remote, commit.checksum, missing.objects + objects_slack, [&](const TransferProgress& now) {
+                    observer_.progress(before + now.bytes, now.objects, std::max(now.requested, outcome.objects));
+                });
             remove.dismiss();
         } catch (const base::Error& error) {
             const std::string chain = base::error_chain(error);
@@ -281,7 +288,7 @@ private:
     void check_content(const CommitInfo& commit, const PullOutcome& outcome) {
         observer_.stage("verifying", outcome);
         // The server sent the signatures a second time; what is stored now has to hold as well.
-        verify(commit);
+        verify(commit, repository_.signatures(commit.checksum));
         repository_.check_objects(commit.checksum, booted_.release.commit,
                                   [&](std::uint64_t done, std::uint64_t total) { observer_.progress(0, done, total); });
         const KernelFiles kernel = find_kernel(repository_, commit.checksum);
