@@ -16,6 +16,7 @@
 #include "base/files.hpp"
 #include "base/host_config.hpp"
 #include "base/log.hpp"
+#include "base/scope_exit.hpp"
 #include "record_json.hpp"
 #include "updater/boot_text.hpp"
 #include "updater/health_watch.hpp"
@@ -79,8 +80,17 @@ json::object inspect(const Arguments& arguments, const Paths& paths) {
     return {{"deployments", std::move(deployments)}};
 }
 
+/// The most memory this program ever had, file mappings and all. (getrusage(2) counts what was there before exec.)
+std::int64_t peak_memory_kib() {
+    const std::string status = base::read_file("/proc/self/status", 64 * 1024);
+    constexpr std::string_view word = "VmHWM:";
+    const std::size_t line = status.find(word);
+    return line == std::string::npos ? 0 : std::strtoll(status.c_str() + line + word.size(), nullptr, 10);
+}
+
 json::object pull(const Arguments& arguments, const Paths& paths) {
     const base::HostConfig host = base::HostConfig::load(paths.host_yaml);
+    const base::ScopeExit report([] { base::log_info("peak memory {} KiB", peak_memory_kib()); });
     PullRequest request = arguments.pull;
     request.remote.ca = host.update.ca;
     request.remote.proxy = host.update.proxy;

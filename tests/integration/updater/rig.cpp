@@ -186,6 +186,10 @@ std::string Rig::publish(const Image& image) {
     return commit;
 }
 
+void Rig::sign(const std::string& commit, const std::vector<const SigningKey*>& signers) const {
+    sign_commit(directory + "/server", commit, signers);
+}
+
 void Rig::write_signed(const std::string& path, const std::string& kind, const std::string& text,
                        const std::vector<const SigningKey*>& signers) const {
     base::SignedText file{kind, {}, text};

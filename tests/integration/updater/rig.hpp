@@ -63,6 +63,8 @@ public:
     /// Commits to the repository that is served, points its ref there, and offers it to every host in a channel file
     /// that `key` and the commit's signers have signed.
     std::string publish(const Image& image);
+    /// Writes the signatures of a commit of the repository that is served.
+    void sign(const std::string& commit, const std::vector<const SigningKey*>& signers) const;
     /// Writes a channel file.
     void offer(const Offer& offer, const std::vector<const SigningKey*>& signers);
     /// Writes key set `version`.
