@@ -123,10 +123,11 @@ BOOST_AUTO_TEST_CASE(names_that_lead_out_of_the_tree) {
     const std::string empty = evil.tree({}, {});
     for (const std::string& name :
          {std::string(".."), std::string("."), std::string(), std::string("a/b"), std::string("../../etc/passwd")}) {
+        const std::string expected = name.empty() ? "is not a name" : "filename";
         offer_root({{name, file}}, {});
-        require_harmless("");
+        require_harmless(expected);
         offer_root({}, {{name, empty, meta}});
-        require_harmless("");
+        require_harmless(expected);
     }
 }
 
@@ -135,11 +136,11 @@ BOOST_AUTO_TEST_CASE(modes_that_no_file_has) {
     for (const std::uint32_t mode :
          {S_IFCHR | 0666U, S_IFBLK | 0666U, S_IFIFO | 0666U, S_IFSOCK | 0666U, S_IFDIR | 0755U, 0644U}) {
         offer_root({{"device", evil.file(mode, "")}}, {});
-        require_harmless("");
+        require_harmless("invalid mode");
     }
     for (const std::uint32_t mode : {S_IFREG | 0755U, S_IFLNK | 0777U}) {
         offer_root({}, {{"directory", evil.tree({}, {}), evil.meta(mode)}});
-        require_harmless("");
+        require_harmless("not a directory");
     }
 }
 
@@ -165,14 +166,21 @@ BOOST_AUTO_TEST_CASE(trees_without_an_end) {
     for (int depth = 0; depth < 400; ++depth)
         below = evil.tree({}, {{fmt::format("d{}", depth), below, meta}});
     offer_root({}, {{"deep", below, meta}});
-    require_harmless("");
-    // Larger than a commit, and than libostree takes.
+    require_harmless("directories deeper than 64");
+    // 2^40 directories in 40 objects.
+    below = evil.tree({}, {});
+    for (int depth = 0; depth < 40; ++depth)
+        below = evil.tree({}, {{"a", below, meta}, {"b", below, meta}});
+    offer_root({}, {{"wide", below, meta}});
+    require_harmless("more than 1000000 files");
+    offer_root({{"twice", evil.file(regular, "a")}, {"twice", evil.file(regular, "b")}}, {});
+    require_harmless("is not a name, or twice there");
     const std::string file = evil.file(regular, "content");
     std::vector<std::pair<std::string, std::string>> many;
     for (int count = 0; count < 250'000; ++count)
         many.emplace_back(fmt::format("{:08}", count), file);
     offer_root(many, {});
-    require_harmless("");
+    require_harmless("exceeded maximum size");
 }
 
 BOOST_AUTO_TEST_CASE(objects_that_are_not_announced) {

@@ -12,6 +12,7 @@
 #include "delta_download.hpp"
 #include "kernel_files.hpp"
 #include "repository.hpp"
+#include "tree_check.hpp"
 #include "updater/boot_text.hpp"
 #include "updater/image_info.hpp"
 #include "updater/sysroot.hpp"
@@ -291,6 +292,7 @@ private:
         verify(commit, repository_.signatures(commit.checksum));
         repository_.check_objects(commit.checksum, booted_.release.commit,
                                   [&](std::uint64_t done, std::uint64_t total) { observer_.progress(0, done, total); });
+        check_tree(repository_, commit.checksum);
         const KernelFiles kernel = find_kernel(repository_, commit.checksum);
         check_boot_entry(repository_, commit, kernel);
         bool same_kernel = false;
