@@ -126,7 +126,9 @@ struct CgroupWrite {
     std::string controller() const { return file.substr(0, file.find('.')); }
     /// A value that limits nothing: without the controller there is no limit either.
     bool is_no_limit() const {
-        return value == "max" || (file == "cpu.max" && (value.starts_with("max") || value.starts_with(' ')));
+        const bool default_shares = file == "cpu.weight" && value == "39"; // of 1024: everybody's equal part
+        const bool no_quota = file == "cpu.max" && (value.starts_with("max") || value.starts_with(' '));
+        return value == "max" || no_quota || default_shares;
     }
 };
 
