@@ -27,6 +27,8 @@ ImageInfo ImageInfo::parse(std::string_view text, const std::string& name) {
         info.keys_version = update->optional_int("keys_version", 0, 1'000'000).value_or(0);
         update->rest();
     }
+    if (const auto arguments = root.optional("kernel_arguments"))
+        info.kernel_arguments = arguments->as_strings();
     root.rest();
     root.finish();
     document.throw_problems();

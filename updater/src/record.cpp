@@ -33,7 +33,47 @@ json::object receipt_to_json(const Receipt& receipt) {
             {"condemned", receipt.condemned}};
 }
 
+json::object staged_to_json(const StagedUpdate& staged) {
+    json::array arguments;
+    for (const ArgumentChange& change : staged.arguments)
+        arguments.push_back(json::object{{"change", to_string(change.kind)}, {"argument", change.argument}});
+    return {{"release", release_to_json(staged.release)},
+            {"ref", staged.ref},
+            {"time", staged.time},
+            {"arguments", std::move(arguments)},
+            {"factory", staged.factory}};
+}
+
+json::object notes_to_json(const MergeNotes& notes) {
+    const auto list = [](const std::vector<std::string>& items) {
+        json::array array;
+        for (std::size_t index = 0; index < std::min(items.size(), MergeNotes::max_entries); ++index)
+            array.emplace_back(plain_text(items[index], 1000));
+        return array;
+    };
+    return {{"release", release_to_json(notes.release)},
+            {"etc", list(notes.etc)},
+            {"accounts", list(notes.accounts)},
+            {"arguments", list(notes.arguments)},
+            {"left_behind", list(notes.left_behind)}};
+}
+
 namespace {
+
+StagedUpdate staged_from_json(const base::JsonObject& object) {
+    StagedUpdate staged{release_from_json(object.object("release")),
+                        object.string("ref"),
+                        object.integer("time"),
+                        {},
+                        object.boolean("factory")};
+    for (const json::value& item : object.array("arguments")) {
+        const base::JsonObject change(item, object.name() + ": arguments");
+        // A kind that only a later release knows is left out.
+        if (const auto kind = argument_change_kind(change.string("change")))
+            staged.arguments.push_back({*kind, change.string("argument")});
+    }
+    return staged;
+}
 
 unsigned count(const base::JsonObject& object, std::string_view key) {
     const std::int64_t value = object.integer(key);
@@ -116,7 +156,10 @@ Record parse_record(std::string_view text, const std::string& name) {
     record.boot_id = root.string("boot_id");
     record.last_error = root.string("last_error");
     if (const auto staged = root.object("staged"))
-        record.staged = {release_from_json(staged->object("release")), staged->string("ref"), staged->integer("time")};
+        record.staged = staged_from_json(*staged);
+    if (const auto notes = root.object("notes"))
+        record.notes = {release_from_json(notes->object("release")), notes->strings("etc"), notes->strings("accounts"),
+                        notes->strings("arguments"), notes->strings("left_behind")};
     if (const auto pending = root.object("pending"))
         record.pending = {pending->string("kind"), release_from_json(pending->object("target")),
                           release_from_json(pending->object("from")), pending->string("boot_id")};
@@ -134,17 +177,18 @@ std::string serialize_record(const Record& record) {
                       {"boot_id", record.boot_id},
                       {"last_error", record.last_error}};
     if (record.staged)
-        root["staged"] = json::object{{"release", release_to_json(record.staged->release)},
-                                      {"ref", record.staged->ref},
-                                      {"time", record.staged->time}};
+        root["staged"] = staged_to_json(*record.staged);
+    if (record.notes)
+        root["notes"] = notes_to_json(*record.notes);
     if (record.pending)
         root["pending"] = json::object{{"kind", record.pending->kind},
                                        {"target", release_to_json(record.pending->target)},
                                        {"from", release_to_json(record.pending->from)},
                                        {"boot_id", record.pending->boot_id}};
     if (record.trial)
-        root["trial"] = json::object{
-            {"revision", record.trial->revision}, {"boots", record.trial->boots}, {"boot_id", record.trial->boot_id},
+        root["trial"] = json::object{{"revision", record.trial->revision},
+                                     {"boots", record.trial->boots},
+                                     {"boot_id", record.trial->boot_id},
                                      {"started_ms", record.trial->started_ms}};
     json::array receipts;
     for (const Receipt& receipt : record.receipts)

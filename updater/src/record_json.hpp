@@ -8,5 +8,7 @@ namespace updater {
 base::json::object release_to_json(const Release& release);
 Release release_from_json(const std::optional<base::JsonObject>& object);
 base::json::object receipt_to_json(const Receipt& receipt);
+base::json::object staged_to_json(const StagedUpdate& staged);
+base::json::object notes_to_json(const MergeNotes& notes);
 
 } // namespace updater

@@ -23,6 +23,7 @@
 #include "updater/paths.hpp"
 #include "updater/sysroot.hpp"
 #include "updater/update_pull.hpp"
+#include "worker/jobs.hpp"
 
 namespace {
 
@@ -45,22 +46,12 @@ void say(const json::object& line) {
 }
 
 struct Arguments {
-    std::string root = "/";
-    bool own_namespace = false;
+    WorkerCall call;
     PullRequest pull;
-    std::string commit;
-    std::string revision;
-    std::string ref;
-    std::vector<std::string> keep;
     std::string service;
     unsigned lines = 20;
     unsigned interval_ms = 1000;
 };
-
-Sysroot open_sysroot(const Arguments& arguments, const Paths& paths) {
-    const std::string booted = kernel_argument(base::read_file(paths.command_line, 64 * 1024), "atoll.rev");
-    return Sysroot::open(paths, booted, arguments.own_namespace);
-}
 
 json::object to_json(const PullOutcome& outcome) {
     return {{"newer", outcome.newer},          {"release", release_to_json(outcome.release)},
@@ -71,7 +62,7 @@ json::object to_json(const PullOutcome& outcome) {
 
 json::object inspect(const Arguments& arguments, const Paths& paths) {
     json::array deployments;
-    for (const Deployment& deployment : open_sysroot(arguments, paths).deployments())
+    for (const Deployment& deployment : open_sysroot(arguments.call, paths).deployments())
         deployments.push_back(json::object{{"release", release_to_json(deployment.release)},
                                            {"timestamp", deployment.timestamp},
                                            {"booted", deployment.booted},
@@ -95,7 +86,7 @@ json::object pull(const Arguments& arguments, const Paths& paths) {
     request.remote.ca = host.update.ca;
     request.remote.proxy = host.update.proxy;
     request.host_keys = host.update.keys;
-    Sysroot sysroot = open_sysroot(arguments, paths);
+    Sysroot sysroot = open_sysroot(arguments.call, paths);
     const PullObserver observer{
         [](const std::string& stage, const PullOutcome& outcome) {
             json::object line = to_json(outcome);
@@ -106,33 +97,6 @@ json::object pull(const Arguments& arguments, const Paths& paths) {
             say({{"progress", json::object{{"bytes", bytes}, {"objects", objects}, {"total", total}}}});
         }};
     return to_json(pull_update(sysroot, paths, request, observer));
-}
-
-json::object deploy(const Arguments& arguments, const Paths& paths) {
-    {
-        Sysroot sysroot = open_sysroot(arguments, paths);
-        sysroot.deploy(arguments.commit, arguments.revision, arguments.ref, arguments.keep);
-    }
-    // What is on disk now, not what the object that wrote it remembers.
-    Sysroot sysroot = open_sysroot(arguments, paths);
-    sysroot.drop_staged();
-    // The ref the image was made with would keep the first release's content for ever.
-    sysroot.follow(arguments.ref, arguments.commit);
-    sysroot.cleanup();
-    return {{"revision", arguments.revision}};
-}
-
-json::object put_first(const Arguments& arguments, const Paths& paths) {
-    open_sysroot(arguments, paths).put_first(arguments.revision);
-    open_sysroot(arguments, paths).cleanup();
-    return {{"revision", arguments.revision}};
-}
-
-json::object drop_staged(const Arguments& arguments, const Paths& paths) {
-    Sysroot sysroot = open_sysroot(arguments, paths);
-    sysroot.drop_staged();
-    sysroot.cleanup();
-    return {};
 }
 
 [[noreturn]] void watch_health(const Arguments& arguments, const Paths& paths) {
@@ -159,8 +123,8 @@ int run(int argc, char** argv) {
     Arguments arguments;
     Job job = nullptr;
     app.set_version_flag("--version", base::version());
-    app.add_option("--root", arguments.root, "directory that stands for /")->capture_default_str();
-    app.add_flag("--own-namespace", arguments.own_namespace, "make the sysroot writable in a mount namespace");
+    app.add_option("--root", arguments.call.root, "directory that stands for /")->capture_default_str();
+    app.add_flag("--own-namespace", arguments.call.own_namespace, "make the sysroot writable in a mount namespace");
     app.require_subcommand(1);
 
     auto add = [&](const char* name, const char* text, Job function) {
@@ -198,11 +162,11 @@ int run(int argc, char** argv) {
         return app.exit(error) == 0 ? 0 : 2;
     }
     answers();
-    const Paths paths = Paths::below(arguments.root);
+    const Paths paths = Paths::below(arguments.call.root);
     if (watch)
         watch_health(arguments, paths);
     try {
-        say({{"result", job(arguments, paths)}});
+        say({{"result", job != nullptr ? job(arguments, paths) : arguments.call.job(paths)}});
         return 0;
     } catch (const std::exception& error) {
         say({{"error", plain_text(base::error_chain(error), 2000)}});

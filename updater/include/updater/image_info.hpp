@@ -1,8 +1,10 @@
 // /usr/lib/atoll/image.yaml: what the booted image says of itself.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace updater {
 
@@ -12,6 +14,9 @@ struct ImageInfo {
     std::string ref;               ///< the stream this image was built as
     std::int64_t threshold = 1;    ///< `update.threshold`: how many different keys must have signed an update
     std::int64_t keys_version = 0; ///< `update.keys_version`: number of the key set that it ships, see key_set.hpp
+
+    /// Of a deployment of this image; nullopt when it says nothing about them.
+    std::optional<std::vector<std::string>> kernel_arguments;
 
     /// Other keys are for other readers and skipped. Throws base::ConfigError.
     static ImageInfo parse(std::string_view text, const std::string& name);

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "updater/kernel_arguments.hpp"
 #include "updater/state_machine.hpp"
 
 namespace updater {
@@ -27,6 +28,20 @@ struct StagedUpdate {
     Release release; ///< the revision it will get is drawn when it is staged, so that every later step can be repeated
     std::string ref;
     std::int64_t time = 0;
+    std::vector<ArgumentChange> arguments; ///< changes of the host's kernel arguments, made with it
+    bool factory = false;                  ///< a factory reset: /etc, /var and kernel arguments as shipped
+};
+
+/// What the last finalise could not merge, for people: /etc and kernel arguments keep what was changed here.
+struct MergeNotes {
+    Release release;                      ///< that was deployed
+    std::vector<std::string> etc;         ///< paths below /etc; the image's own files are in /usr/etc
+    std::vector<std::string> accounts;    ///< what became of passwd, group, shadow, gshadow
+    std::vector<std::string> arguments;   ///< names of kernel arguments
+    std::vector<std::string> left_behind; ///< paths edited in the deployment that was left by a rollback
+
+    static constexpr std::size_t max_entries = 200;
+    bool empty() const noexcept { return etc.empty() && accounts.empty() && arguments.empty() && left_behind.empty(); }
 };
 
 /// Boot entries were written, the boot that tries them has not come yet.
@@ -68,6 +83,7 @@ struct Record {
     std::optional<StagedUpdate> staged;
     std::optional<PendingBoot> pending;
     std::optional<Trial> trial;
+    std::optional<MergeNotes> notes;
     std::vector<Receipt> receipts; ///< oldest first, at most `max_receipts`
     std::string last_error;
 

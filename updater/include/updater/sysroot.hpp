@@ -14,11 +14,28 @@
 #include <vector>
 
 #include "updater/boot_assessment.hpp"
+#include "updater/etc_report.hpp"
+#include "updater/kernel_arguments.hpp"
 #include "updater/paths.hpp"
 
 namespace updater {
 
 class Repository;
+
+struct DeployRequest {
+    std::string commit;
+    std::string revision;                  ///< its atoll.rev
+    std::string ref;                       ///< stream, for the origin file
+    std::vector<std::string> keep;         ///< revisions that stay, beside the booted one and pinned ones
+    std::size_t keep_count = 2;            ///< deployments in all, as far as what has to stay allows
+    std::vector<ArgumentChange> arguments; ///< the host's, made after the merge
+    bool factory = false;                  ///< /etc, /var and kernel arguments as shipped
+};
+
+struct DeployReport {
+    EtcReport etc;
+    std::vector<std::string> argument_conflicts; ///< names changed here and in the image; what is here was kept
+};
 
 class Sysroot {
 public:
@@ -34,10 +51,22 @@ public:
     std::vector<Deployment> deployments() const;
     Repository& repository() noexcept;
 
-    /// Makes the commit the newest deployment: /etc merged from the booted one, its kernel arguments with another
-    /// atoll.rev. Kept beside it: the booted one, pinned ones, and those of the revisions in `keep`.
-    void deploy(const std::string& commit, const std::string& revision, const std::string& ref,
-                const std::vector<std::string>& keep);
+    /// Makes the commit the newest deployment: /etc and kernel arguments merged from the booted one.
+    DeployReport deploy(const DeployRequest& request);
+    /// What deploying `next` (a commit that is here; empty: none) would do to /etc.
+    EtcReport etc_report(const std::string& next) const;
+    /// Paths below /etc that were edited in the booted deployment and are not so in the one with that revision.
+    std::vector<std::string> edits_missing_in(const std::string& revision) const;
+    /// Kernel arguments of the booted deployment, without the updater's own.
+    std::vector<std::string> kernel_arguments() const;
+    /// Protects a commit that is here from cleaning up, for a deployment at the next shutdown. Throws base::Error when
+    /// something of it is missing. Returns its version.
+    std::string stage_local(const std::string& commit);
+    /// A pinned deployment is not removed until it is unpinned.
+    void set_pinned(const std::string& revision, bool pinned);
+    /// Removes deployments that are neither booted, pinned nor in `keep`, oldest first, down to `count`.
+    /// Returns their revisions.
+    std::vector<std::string> keep_only(const std::vector<std::string>& keep, std::size_t count);
     /// Makes the deployment with that revision the first one to boot.
     void put_first(const std::string& revision);
     /// Takes the protection of a staged commit away.

@@ -89,8 +89,10 @@ public:
     /// A local ref, so that cleaning up keeps the commit. An empty checksum removes it.
     void set_ref(const std::string& ref, const std::string& checksum);
 
-private:
+    /// A file or directory of the commit, which need not be there.
     GOwner<GFile> open_path(const std::string& checksum, const std::string& path) const;
+
+private:
     GOwner<OstreeRepo> repo_;
 };
 

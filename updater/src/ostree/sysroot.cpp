@@ -6,28 +6,22 @@
 #include "base/error.hpp"
 #include "base/files.hpp"
 #include "base/log.hpp"
-#include "glib_owner.hpp"
+#include "factory_var.hpp"
 #include "repository.hpp"
+#include "sysroot_impl.hpp"
 #include "updater/boot_text.hpp"
 
 namespace updater {
 
-struct Sysroot::Impl {
-    Paths paths;
-    std::string booted_revision;
-    GOwner<OstreeSysroot> sysroot;
-    std::unique_ptr<Repository> repository;
-
-    std::vector<GOwner<OstreeDeployment>> list() const;
-    GOwner<OstreeDeployment> booted() const;
-    /// Before every change, also before removing anything: takes the lock (held until this object goes; throws when
-    /// another process has it), and makes GRUB see what we see. A process that was killed may have left /boot frozen,
-    /// or the newest `loader` in the journal only; libostree would then delete the directory that GRUB still reads.
-    void begin_change();
-    void write(const std::vector<OstreeDeployment*>& order);
-};
-
 namespace {
+
+std::string origin_ref(OstreeDeployment* deployment) {
+    GKeyFile* origin = ostree_deployment_get_origin(deployment);
+    const GString text(origin != nullptr ? g_key_file_get_string(origin, "origin", "refspec", nullptr) : nullptr);
+    return text ? text.get() : "";
+}
+
+} // namespace
 
 std::string boot_options(OstreeDeployment* deployment) {
     OstreeBootconfigParser* config = ostree_deployment_get_bootconfig(deployment);
@@ -39,12 +33,6 @@ std::string revision_of(OstreeDeployment* deployment) {
     return kernel_argument(boot_options(deployment), "atoll.rev");
 }
 
-std::string origin_ref(OstreeDeployment* deployment) {
-    GKeyFile* origin = ostree_deployment_get_origin(deployment);
-    const GString text(origin != nullptr ? g_key_file_get_string(origin, "origin", "refspec", nullptr) : nullptr);
-    return text ? text.get() : "";
-}
-
 // libostree would otherwise take /boot/grub/grub.cfg for a reason to call grub-mkconfig.
 void require_no_bootloader(OstreeRepo* repo) {
     const char* bootloader = ostree_repo_get_bootloader(repo);
@@ -53,24 +41,6 @@ void require_no_bootloader(OstreeRepo* repo) {
                                       "'none', as our grub.cfg reads the boot entries itself",
                                       bootloader != nullptr ? bootloader : ""));
 }
-
-// libostree makes the entry's title of the os-release after the merge of /etc, which this host may have edited.
-void require_safe_title(OstreeSysroot* sysroot, OstreeDeployment* deployment) {
-    const GString path(ostree_sysroot_get_deployment_dirpath(sysroot, deployment));
-    const base::UniqueFd root =
-        base::open_at(ostree_sysroot_get_fd(sysroot), path.get(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    for (const char* name : {"etc/os-release", "usr/lib/os-release"}) {
-        try {
-            const base::UniqueFd file = base::open_in_root(root.get(), name, O_RDONLY);
-            require_safe_os_release(base::read_fd(file.get(), 64 * 1024, name), name);
-        } catch (const base::Error& error) {
-            if (error.error() != ENOENT)
-                throw;
-        }
-    }
-}
-
-} // namespace
 
 std::vector<GOwner<OstreeDeployment>> Sysroot::Impl::list() const {
     const GPtrArrayOwner array(ostree_sysroot_get_deployments(sysroot.get()));
@@ -88,6 +58,41 @@ GOwner<OstreeDeployment> Sysroot::Impl::booted() const {
             return std::move(deployment);
     }
     return nullptr;
+}
+
+GOwner<OstreeDeployment> Sysroot::Impl::find(const std::string& revision) const {
+    for (GOwner<OstreeDeployment>& deployment : list()) {
+        if (!revision.empty() && revision_of(deployment.get()) == revision)
+            return std::move(deployment);
+    }
+    throw base::Error("no deployment with revision " + revision);
+}
+
+std::vector<OstreeDeployment*> Sysroot::Impl::kept(OstreeDeployment* newest, const std::vector<std::string>& keep,
+                                                   std::size_t count) const {
+    const GOwner<OstreeDeployment> running = booted();
+    const std::vector<GOwner<OstreeDeployment>> old = list();
+    const auto is_needed = [&](OstreeDeployment* deployment) {
+        return (running && ostree_deployment_equal(deployment, running.get())) ||
+               ostree_deployment_is_pinned(deployment) ||
+               std::find(keep.begin(), keep.end(), revision_of(deployment)) != keep.end();
+    };
+    // What is needed takes its places first, and the rest are the newest of the others.
+    std::size_t places = count - std::min<std::size_t>(count, newest != nullptr ? 1 : 0);
+    for (const GOwner<OstreeDeployment>& deployment : old)
+        places -= std::min<std::size_t>(places, is_needed(deployment.get()) ? 1 : 0);
+    std::vector<OstreeDeployment*> order;
+    if (newest != nullptr)
+        order.push_back(newest);
+    for (const GOwner<OstreeDeployment>& deployment : old) {
+        if (is_needed(deployment.get()))
+            order.push_back(deployment.get());
+        else if (places > 0) {
+            order.push_back(deployment.get());
+            --places;
+        }
+    }
+    return order;
 }
 
 void Sysroot::Impl::begin_change() {
@@ -162,64 +167,41 @@ std::vector<Deployment> Sysroot::deployments() const {
     return result;
 }
 
-void Sysroot::deploy(const std::string& commit, const std::string& revision, const std::string& ref,
-                     const std::vector<std::string>& keep) {
-    require_no_bootloader(impl_->repository->get());
-    impl_->begin_change();
-    const GOwner<OstreeDeployment> booted = impl_->booted();
-    if (!booted)
-        throw base::Error("deploy " + commit + ": the booted deployment is not known");
-    const std::vector<GOwner<OstreeDeployment>> old = impl_->list();
-    for (const GOwner<OstreeDeployment>& deployment : old) {
-        if (revision_of(deployment.get()) == revision) {
-            base::log_notice("revision {} is deployed already", revision);
-            return;
-        }
-    }
-    std::vector<std::string> arguments = next_kernel_arguments(boot_options(booted.get()), revision);
-    std::vector<char*> argv;
-    for (std::string& argument : arguments)
-        argv.push_back(argument.data());
-    argv.push_back(nullptr);
-
-    const GKeyFileOwner origin(ostree_sysroot_origin_new_from_refspec(impl_->sysroot.get(), ref.c_str()));
-    Failure failure;
-    OstreeDeployment* raw = nullptr;
-    if (!ostree_sysroot_deploy_tree(impl_->sysroot.get(), ostree_deployment_get_osname(booted.get()), commit.c_str(),
-                                    origin.get(), booted.get(), argv.data(), &raw, nullptr, failure))
-        failure.raise("deploy " + commit);
-    const GOwner<OstreeDeployment> created(raw);
-
-    require_safe_title(impl_->sysroot.get(), created.get());
-
-    std::vector<OstreeDeployment*> order{created.get()};
-    for (const GOwner<OstreeDeployment>& deployment : old) {
-        const bool kept = ostree_deployment_equal(deployment.get(), booted.get()) ||
-                          ostree_deployment_is_pinned(deployment.get()) ||
-                          std::find(keep.begin(), keep.end(), revision_of(deployment.get())) != keep.end();
-        if (kept)
-            order.push_back(deployment.get());
-    }
-    impl_->write(order);
-}
-
 void Sysroot::put_first(const std::string& revision) {
     require_no_bootloader(impl_->repository->get());
     impl_->begin_change();
     const std::vector<GOwner<OstreeDeployment>> old = impl_->list();
-    const auto chosen = std::find_if(old.begin(), old.end(), [&](const GOwner<OstreeDeployment>& deployment) {
-        return revision_of(deployment.get()) == revision;
-    });
-    if (chosen == old.end())
-        throw base::Error("no deployment with revision " + revision);
-    if (chosen == old.begin())
-        return;
-    std::vector<OstreeDeployment*> order{chosen->get()};
+    const GOwner<OstreeDeployment> chosen = impl_->find(revision);
+    std::vector<OstreeDeployment*> order{chosen.get()};
     for (const GOwner<OstreeDeployment>& deployment : old) {
-        if (deployment != *chosen)
+        if (revision_of(deployment.get()) != revision)
             order.push_back(deployment.get());
     }
+    if (order.front() == old.front().get())
+        return;
     impl_->write(order);
+}
+
+void Sysroot::set_pinned(const std::string& revision, bool pinned) {
+    impl_->begin_change();
+    Failure failure;
+    if (!ostree_sysroot_deployment_set_pinned(impl_->sysroot.get(), impl_->find(revision).get(), pinned, failure))
+        failure.raise((pinned ? "pin revision " : "unpin revision ") + revision);
+}
+
+std::vector<std::string> Sysroot::keep_only(const std::vector<std::string>& keep, std::size_t count) {
+    require_no_bootloader(impl_->repository->get());
+    impl_->begin_change();
+    const std::vector<GOwner<OstreeDeployment>> old = impl_->list();
+    std::vector<std::string> removed;
+    const std::vector<OstreeDeployment*> order = impl_->kept(nullptr, keep, count);
+    for (const GOwner<OstreeDeployment>& deployment : old) {
+        if (std::find(order.begin(), order.end(), deployment.get()) == order.end())
+            removed.push_back(revision_of(deployment.get()));
+    }
+    if (!removed.empty())
+        impl_->write(order);
+    return removed;
 }
 
 void Sysroot::drop_staged() {
@@ -245,6 +227,10 @@ void Sysroot::prune() {
 
 void Sysroot::cleanup() {
     impl_->begin_change();
+    std::vector<std::string> revisions;
+    for (const GOwner<OstreeDeployment>& deployment : impl_->list())
+        revisions.push_back(revision_of(deployment.get()));
+    remove_stale_factory_var(stateroot_directory(impl_->paths), revisions);
     Failure failure;
     if (!ostree_sysroot_cleanup(impl_->sysroot.get(), nullptr, failure))
         failure.raise("clean up old deployments");
