@@ -85,6 +85,8 @@ UpdateConfig read_update(ConfigMap& root, const std::string& folder) {
     update.keys = map->optional_strings("keys");
     update.settle_seconds = seconds("settle", update.settle_seconds);
     update.trial_seconds = seconds("trial", update.trial_seconds);
+    if (const auto keep = map->optional_int("keep", 2, 100))
+        update.keep = static_cast<std::uint64_t>(*keep);
     map->finish();
     return update;
 }

@@ -12,17 +12,10 @@ constexpr std::array state_names{
 static_assert(state_names.size() == static_cast<std::size_t>(State::rolled_back) + 1);
 
 constexpr std::array event_names{
-    std::string_view("check"),
-    std::string_view("update-found"),
-    std::string_view("content-complete"),
-    std::string_view("content-verified"),
-    std::string_view("ended"),
-    std::string_view("order-written"),
-    std::string_view("order-reverted"),
-    std::string_view("dropped"),
-    std::string_view("boot-on-trial"),
-    std::string_view("boot-good"),
-    std::string_view("boot-fell-back"),
+    std::string_view("check"),         std::string_view("update-found"),     std::string_view("content-complete"),
+    std::string_view("staged-local"),  std::string_view("content-verified"), std::string_view("ended"),
+    std::string_view("order-written"), std::string_view("order-reverted"),   std::string_view("dropped"),
+    std::string_view("boot-on-trial"), std::string_view("boot-good"),        std::string_view("boot-fell-back"),
     std::string_view("judged-good"),
 };
 static_assert(event_names.size() == static_cast<std::size_t>(Event::judged_good) + 1);
@@ -42,6 +35,8 @@ std::optional<State> next_state(State state, Event event, State resting) noexcep
         return only_if(state == State::checking, State::downloading);
     case Event::content_complete:
         return only_if(state == State::downloading, State::verifying);
+    case Event::staged_local:
+        return only_if(is_resting(state), State::staged);
     case Event::content_verified:
         return only_if(state == State::verifying, State::staged);
     case Event::ended:

@@ -139,15 +139,8 @@ int run(int argc, char** argv) {
     pulling->add_flag("--metadata-only", arguments.pull.metadata_only, "only look whether there is one");
     pulling->add_flag("--allow-downgrade", arguments.pull.allow_downgrade, "also an older one");
     pulling->add_flag("--ignore-rollout", arguments.pull.ignore_rollout, "also when this host's turn has not come");
-    CLI::App* deploying = add("deploy", "make a commit the newest deployment", deploy);
-    deploying->add_option("--commit", arguments.commit, "64 hexadecimal digits")->required();
-    deploying->add_option("--revision", arguments.revision, "its atoll.rev")->required();
-    deploying->add_option("--ref", arguments.ref, "stream, for the origin file")->required();
-    deploying->add_option("--keep", arguments.keep, "a revision to keep")->allow_extra_args(false);
-    add("put-first", "make a deployment the first to boot", put_first)
-        ->add_option("--revision", arguments.revision, "its atoll.rev")
-        ->required();
-    add("drop-staged", "let the staged commit be cleaned up", drop_staged);
+    add_deployment_jobs(app, arguments.call);
+    add_reading_jobs(app, arguments.call);
     bool watch = false;
     CLI::App* watching = app.add_subcommand("watch-health", "print engined's health again and again");
     watching->callback([&watch] { watch = true; });

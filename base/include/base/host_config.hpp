@@ -37,6 +37,7 @@ struct UpdateConfig {
     std::string proxy;                 ///< "http://host:port"; empty: none, whatever the environment says
     std::vector<std::string> keys;     ///< base64 ed25519 keys, added to the image's own
     std::uint64_t settle_seconds = 30; ///< how long everything must be healthy before a revision is good
+    std::uint64_t keep = 2;            ///< deployments, when nothing makes more of them necessary
     std::uint64_t trial_seconds = 600; ///< then a revision nobody found good is given up
 };
 

@@ -9,7 +9,7 @@ namespace {
 constexpr std::array all_states{State::idle,      State::checking, State::downloading, State::verifying,  State::staged,
                                 State::rebooting, State::trying,   State::good,        State::rolled_back};
 constexpr std::array all_events{
-    Event::check,         Event::update_found,  Event::content_complete, Event::content_verified,
+    Event::check,         Event::update_found,  Event::content_complete, Event::content_verified, Event::staged_local,
     Event::ended,         Event::order_written, Event::order_reverted,   Event::dropped,
     Event::boot_on_trial, Event::boot_good,     Event::boot_fell_back,   Event::judged_good};
 

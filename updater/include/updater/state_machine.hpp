@@ -27,6 +27,7 @@ enum class Event {
     check,            ///< somebody asks for an update
     update_found,     ///< a newer commit with enough good signatures
     content_complete, ///< every object is here
+    staged_local,     ///< content that was here already is to be deployed: other kernel arguments, another release
     content_verified, ///< every object that came was read again and is right: it is staged
     ended,            ///< check, download or verification ended without a new staged update
     order_written,    ///< boot entries were written (finalise, rollback): the next boot is another deployment

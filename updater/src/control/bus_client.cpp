@@ -84,24 +84,44 @@ BusClient::BusClient(const std::string& socket_path) : impl_(std::make_unique<Im
 
 BusClient::~BusClient() = default;
 
-std::string BusClient::call(const std::string& method) {
-    sd_bus_message* raw = nullptr;
-    check_bus(sd_bus_message_new_method_call(impl_->bus.get(), &raw, nullptr, bus::object_path, bus::interface,
-                                             method.c_str()),
-              "call " + method);
-    return wait(raw);
+std::string BusClient::call(const std::string& method, const std::vector<std::string>& arguments) {
+    return call(method, arguments, nullptr);
 }
 
-std::string BusClient::call(const std::string& method, const std::map<std::string, bool>& options) {
-    sd_bus_message* raw = nullptr;
-    check_bus(sd_bus_message_new_method_call(impl_->bus.get(), &raw, nullptr, bus::object_path, bus::interface,
+std::string BusClient::call(const std::string& method, const std::vector<std::string>& arguments,
+                            const Options& options) {
+    return call(method, arguments, &options);
+}
+
+std::string BusClient::call(const std::string& method, const std::vector<std::string>& arguments,
+                            const Options* options) {
+    const std::string what = "call " + method;
+    sd_bus_message* message = nullptr;
+    check_bus(sd_bus_message_new_method_call(impl_->bus.get(), &message, nullptr, bus::object_path, bus::interface,
                                              method.c_str()),
-              "call " + method);
-    check_bus(sd_bus_message_open_container(raw, 'a', "{sv}"), "call " + method);
-    for (const auto& [name, value] : options)
-        check_bus(sd_bus_message_append(raw, "{sv}", name.c_str(), "b", static_cast<int>(value)), "call " + method);
-    check_bus(sd_bus_message_close_container(raw), "call " + method);
-    return wait(raw);
+              what);
+    MessageOwner owner(message);
+    for (const std::string& argument : arguments)
+        check_bus(sd_bus_message_append(message, "s", argument.c_str()), what);
+    if (options != nullptr) {
+        check_bus(sd_bus_message_open_container(message, 'a', "{sv}"), what);
+        for (const auto& [name, value] : options->flags)
+            check_bus(sd_bus_message_append(message, "{sv}", name.c_str(), "b", static_cast<int>(value)), what);
+        for (const auto& [name, value] : options->numbers)
+            check_bus(sd_bus_message_append(message, "{sv}", name.c_str(), "t", value), what);
+        for (const auto& [name, list] : options->lists) {
+            check_bus(sd_bus_message_open_container(message, 'e', "sv"), what);
+            check_bus(sd_bus_message_append(message, "s", name.c_str()), what);
+            check_bus(sd_bus_message_open_container(message, 'v', "as"), what);
+            check_bus(sd_bus_message_open_container(message, 'a', "s"), what);
+            for (const std::string& item : list)
+                check_bus(sd_bus_message_append(message, "s", item.c_str()), what);
+            for (int container = 0; container < 3; ++container)
+                check_bus(sd_bus_message_close_container(message), what);
+        }
+        check_bus(sd_bus_message_close_container(message), what);
+    }
+    return wait(owner.release());
 }
 
 std::string BusClient::wait(void* message) {

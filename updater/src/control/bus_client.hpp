@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace updater {
 
@@ -20,12 +21,18 @@ public:
 
     /// Calls a method that answers with one string; waits as long as it takes, and calls the functions above meanwhile.
     /// Throws base::Error with updaterd's message.
-    std::string call(const std::string& method);
-    std::string call(const std::string& method, const std::map<std::string, bool>& options);
+    struct Options {
+        std::map<std::string, bool> flags;
+        std::map<std::string, std::uint64_t> numbers;
+        std::map<std::string, std::vector<std::string>> lists;
+    };
+    std::string call(const std::string& method, const std::vector<std::string>& arguments = {});
+    std::string call(const std::string& method, const std::vector<std::string>& arguments, const Options& options);
 
     struct Impl;
 
 private:
+    std::string call(const std::string& method, const std::vector<std::string>& arguments, const Options* options);
     std::string wait(void* message);
     std::unique_ptr<Impl> impl_;
 };

@@ -50,6 +50,29 @@ void add_receipt(std::string& out, const json::value& item) {
         out += "  | " + line + "\n";
 }
 
+void add_staged_changes(std::string& out, const base::JsonObject& staged) {
+    if (staged.boolean("factory"))
+        out += "          factory reset: /etc, /var and kernel arguments as shipped\n";
+    for (const json::value& item : staged.array("arguments")) {
+        const base::JsonObject change(item, "status");
+        out += fmt::format("          kernel arguments: {} {}\n", change.string("change"), change.string("argument"));
+    }
+}
+
+/// What a merge could not settle.
+void add_notes(std::string& out, const base::JsonObject& notes) {
+    for (const std::string& path : notes.strings("etc"))
+        out += fmt::format("conflict  /etc/{} was changed here and in the image: kept, the image's is /usr/etc/{}\n",
+                           path, path);
+    for (const std::string& name : notes.strings("arguments"))
+        out += fmt::format("conflict  kernel argument {} was changed here and in the image: kept\n", name);
+    for (const std::string& line : notes.strings("accounts"))
+        out += fmt::format("accounts  {}\n", line);
+    if (const std::size_t count = notes.strings("left_behind").size(); count > 0)
+        out += fmt::format("rollback  {} edits of /etc are not in {}\n", count,
+                           release_from_json(notes.object("release")).version);
+}
+
 } // namespace
 
 std::string render_time(std::int64_t seconds) {
@@ -69,6 +92,8 @@ std::string render_status(const std::string& json_text) {
     std::string out = fmt::format("{:<10}{}: {}\n", "state", state, explain(state));
     add_release(out, "booted", status, "booted", status.boolean("booted_is_good") ? "good" : "not known good");
     add_release(out, "staged", status, "staged", "");
+    if (const auto changes = status.object("staged_changes"))
+        add_staged_changes(out, *changes);
     if (const auto pending = status.object("pending"))
         add_release(out, "next", *pending, "release", pending->string("kind"));
     add_release(out, "rollback", status, "rollback", "");
@@ -87,6 +112,8 @@ std::string render_status(const std::string& json_text) {
                            progress->integer("objects"), progress->integer("total_objects"));
     if (const std::string error = status.string("last_error"); !error.empty())
         out += fmt::format("{:<10}{}\n", "error", error);
+    if (const auto notes = status.object("notes"))
+        add_notes(out, *notes);
     const json::array& receipts = status.array("receipts");
     if (!receipts.empty())
         add_receipt(out, receipts.back());

@@ -17,7 +17,7 @@ namespace updater {
 namespace {
 
 constexpr std::size_t max_peers = 64;
-constexpr const char* error_failed = "org.atoll.Updater1.Error.Failed";
+constexpr const char* error_prefix = "org.atoll.Updater1.Error.";
 
 void check_bus(int result, const char* what) {
     if (result < 0)
@@ -37,7 +37,7 @@ public:
     explicit Reply(sd_bus_message* call) : call_(sd_bus_message_ref(call)) {}
     ~Reply() override {
         if (call_)
-            error("updaterd dropped the request");
+            error("updaterd dropped the request", "Failed");
     }
     Reply(const Reply&) = delete;
     Reply& operator=(const Reply&) = delete;
@@ -47,9 +47,9 @@ public:
         if (const MessageOwner call = std::move(call_))
             sd_bus_reply_method_return(call.get(), "s", text.c_str());
     }
-    void error(const std::string& message) override {
+    void error(const std::string& message, const char* name) override {
         if (const MessageOwner call = std::move(call_))
-            sd_bus_reply_method_errorf(call.get(), error_failed, "%s", message.c_str());
+            sd_bus_reply_method_errorf(call.get(), (std::string(error_prefix) + name).c_str(), "%s", message.c_str());
     }
 
 private:
@@ -65,18 +65,62 @@ bool is_root(sd_bus_message* message) {
     return sd_bus_creds_get_euid(creds.get(), &uid) >= 0 && uid == 0;
 }
 
-/// a{sv} with boolean values; another type of value is an error.
-void read_options(sd_bus_message* message, BusCall& call) {
-    check_bus(sd_bus_message_enter_container(message, 'a', "{sv}"), "options");
-    while (sd_bus_message_enter_container(message, 'e', "sv") > 0) {
-        const char* name = nullptr;
-        int value = 0;
-        check_bus(sd_bus_message_read(message, "s", &name), "option");
-        check_bus(sd_bus_message_read(message, "v", "b", &value), name);
-        call.options[name] = value != 0;
-        check_bus(sd_bus_message_exit_container(message), "option");
+constexpr std::size_t max_list = 64;
+
+std::vector<std::string> read_strings(sd_bus_message* message, const char* name) {
+    std::vector<std::string> list;
+    check_bus(sd_bus_message_enter_container(message, 'a', "s"), name);
+    const char* item = nullptr;
+    while (sd_bus_message_read(message, "s", &item) > 0) {
+        list.emplace_back(item);
+        if (list.size() > max_list)
+            throw BusError(error_invalid, fmt::format("{}: more than {} entries", name, max_list));
     }
-    check_bus(sd_bus_message_exit_container(message), "options");
+    check_bus(sd_bus_message_exit_container(message), name);
+    return list;
+}
+
+/// One value of the a{sv}: b, t or as.
+void read_option(sd_bus_message* message, const std::string& name, BusCall& call) {
+    const char* content = nullptr;
+    char type = 0;
+    check_bus(sd_bus_message_peek_type(message, &type, &content), name.c_str());
+    const std::string_view signature = type == 'v' && content != nullptr ? content : "";
+    if (signature == "b") {
+        int value = 0;
+        check_bus(sd_bus_message_read(message, "v", "b", &value), name.c_str());
+        call.options[name] = value != 0;
+    } else if (signature == "t") {
+        check_bus(sd_bus_message_read(message, "v", "t", &call.numbers[name]), name.c_str());
+    } else if (signature == "as") {
+        check_bus(sd_bus_message_enter_container(message, 'v', "as"), name.c_str());
+        call.lists[name] = read_strings(message, name.c_str());
+        check_bus(sd_bus_message_exit_container(message), name.c_str());
+    } else {
+        throw BusError(error_invalid, fmt::format("option {}: expected a value of type b, t or as", name));
+    }
+}
+
+/// Strings, and at the end perhaps an a{sv}: what our methods take.
+void read_arguments(sd_bus_message* message, BusCall& call) {
+    const char* content = nullptr;
+    char type = 0;
+    while (sd_bus_message_peek_type(message, &type, &content) > 0) {
+        if (type == 's') {
+            const char* text = nullptr;
+            check_bus(sd_bus_message_read(message, "s", &text), "argument");
+            call.arguments.emplace_back(text);
+            continue;
+        }
+        check_bus(sd_bus_message_enter_container(message, 'a', "{sv}"), "options");
+        while (sd_bus_message_enter_container(message, 'e', "sv") > 0) {
+            const char* name = nullptr;
+            check_bus(sd_bus_message_read(message, "s", &name), "option");
+            read_option(message, name, call);
+            check_bus(sd_bus_message_exit_container(message), "option");
+        }
+        check_bus(sd_bus_message_exit_container(message), "options");
+    }
 }
 
 int on_call(sd_bus_message* message, void* data, sd_bus_error* error);
@@ -97,6 +141,29 @@ const sd_bus_vtable updater_vtable[] = {
     SD_BUS_METHOD_WITH_ARGS("Rollback", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("s", result), on_call,
                             SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("MarkGood", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", result), on_call,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("Rebase", SD_BUS_ARGS("s", stream, "a{sv}", options), SD_BUS_RESULT("s", json), on_call,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("Deploy", SD_BUS_ARGS("s", release, "a{sv}", options), SD_BUS_RESULT("s", json), on_call,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("Pin", SD_BUS_ARGS("s", deployment), SD_BUS_RESULT("s", json), on_call,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("Unpin", SD_BUS_ARGS("s", deployment), SD_BUS_RESULT("s", json), on_call,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("Cleanup", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("s", json), on_call,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("KernelArguments", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", json), on_call,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("ChangeKernelArguments", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("s", json), on_call,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("Diff", SD_BUS_ARGS("s", from, "s", to), SD_BUS_RESULT("s", json), on_call,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("EtcDiff", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", json), on_call, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("FactoryReset", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("s", json), on_call,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("BootloaderStatus", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", json), on_call,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("BootloaderUpdate", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", json), on_call,
                             SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("Status", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", json), on_call, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("History", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", json), on_call, SD_BUS_VTABLE_UNPRIVILEGED),
@@ -185,14 +252,17 @@ int on_call(sd_bus_message* message, void* data, sd_bus_error* error) {
     auto& server = *static_cast<BusServer::Impl*>(data);
     BusCall call;
     call.method = sd_bus_message_get_member(message);
-    const bool reads_only = call.method == "Status" || call.method == "History";
-    if (!reads_only && !is_root(message))
+    // EtcDiff only reads, but names files in directories that others cannot list.
+    constexpr std::array reads{std::string_view("Status"), std::string_view("History"), std::string_view("Diff"),
+                               std::string_view("KernelArguments"), std::string_view("BootloaderStatus")};
+    if (std::find(reads.begin(), reads.end(), call.method) == reads.end() && !is_root(message))
         return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED, "only root may call %s", call.method.c_str());
     call.reply = std::make_shared<Reply>(message);
     try {
-        if (sd_bus_message_has_signature(message, "a{sv}") > 0)
-            read_options(message, call);
+        read_arguments(message, call);
         server.handler(call);
+    } catch (const BusError& failure) {
+        call.reply->error(base::error_chain(failure), failure.name());
     } catch (const std::exception& failure) {
         call.reply->error(base::error_chain(failure));
     }

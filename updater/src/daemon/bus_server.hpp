@@ -7,7 +7,9 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "base/error.hpp"
 #include "event_loop.hpp"
 
 namespace updater {
@@ -30,16 +32,40 @@ class BusReply {
 public:
     virtual ~BusReply() = default;
     virtual void ok(const std::string& text) = 0;
-    virtual void error(const std::string& message) = 0;
+    /// `name`: last part of the D-Bus error's name, see BusError.
+    virtual void error(const std::string& message, const char* name = "Failed") = 0;
 };
+
+/// A refusal that a program can tell from others: org.atoll.Updater1.Error.NAME.
+class BusError : public base::Error {
+public:
+    BusError(const char* name, const std::string& message) : Error(message), name_(name) {}
+    const char* name() const noexcept { return name_; }
+
+private:
+    const char* name_;
+};
+inline constexpr const char* error_busy = "Busy";               ///< something else is being done; try again later
+inline constexpr const char* error_not_found = "NotFound";      ///< no such deployment
+inline constexpr const char* error_invalid = "InvalidArgument"; ///< cannot be done in any state
+inline constexpr const char* error_wrong_state = "WrongState";  ///< not in the state the updater is in
 
 struct BusCall {
     std::string method;
-    std::map<std::string, bool> options; ///< of the a{sv} argument
+    std::vector<std::string> arguments;                    ///< strings before the a{sv}
+    std::map<std::string, bool> options;                   ///< of the a{sv} argument: those of type b
+    std::map<std::string, std::vector<std::string>> lists; ///< of type as
+    std::map<std::string, std::uint64_t> numbers;          ///< of type t
     std::shared_ptr<BusReply> reply;
     bool option(const std::string& name) const {
         const auto found = options.find(name);
         return found != options.end() && found->second;
+    }
+    /// Empty when there are fewer.
+    std::string argument(std::size_t index) const { return index < arguments.size() ? arguments[index] : ""; }
+    std::vector<std::string> list(const std::string& name) const {
+        const auto found = lists.find(name);
+        return found == lists.end() ? std::vector<std::string>{} : found->second;
     }
 };
 

@@ -85,20 +85,77 @@ void Daemon::fail(const std::string& what) noexcept {
 }
 
 void Daemon::handle(const BusCall& call) {
-    if (call.method == "Status")
-        call.reply->ok(status_text());
-    else if (call.method == "History")
-        call.reply->ok(history_.text());
-    else if (call.method == "Check")
-        check(call);
-    else if (call.method == "Upgrade")
-        upgrade(call);
-    else if (call.method == "Rollback")
-        rollback(call);
-    else if (call.method == "MarkGood")
-        mark_good(call);
-    else
-        call.reply->error("no such method");
+    using Method = void (*)(Daemon&, const BusCall&);
+    static const std::map<std::string_view, Method> methods{
+        {"Status",
+         [](Daemon& self, const BusCall& made) {
+             made.reply->ok(self.status_text());
+         }},
+        {"History",
+         [](Daemon& self, const BusCall& made) {
+             made.reply->ok(self.history_.text());
+         }},
+        {"Check",
+         [](Daemon& self, const BusCall& made) {
+             self.check(made);
+         }},
+        {"Upgrade",
+         [](Daemon& self, const BusCall& made) {
+             self.upgrade(made);
+         }},
+        {"Rollback",
+         [](Daemon& self, const BusCall& made) {
+             self.rollback(made);
+         }},
+        {"MarkGood",
+         [](Daemon& self, const BusCall& made) {
+             self.mark_good(made);
+         }},
+        {"Rebase",
+         [](Daemon& self, const BusCall& made) {
+             self.rebase(made);
+         }},
+        {"Deploy",
+         [](Daemon& self, const BusCall& made) {
+             self.deploy_release(made);
+         }},
+        {"Pin",
+         [](Daemon& self, const BusCall& made) {
+             self.pin(made, true);
+         }},
+        {"Unpin",
+         [](Daemon& self, const BusCall& made) {
+             self.pin(made, false);
+         }},
+        {"Cleanup",
+         [](Daemon& self, const BusCall& made) {
+             self.cleanup(made);
+         }},
+        {"KernelArguments",
+         [](Daemon& self, const BusCall& made) {
+             self.kernel_arguments(made);
+         }},
+        {"ChangeKernelArguments",
+         [](Daemon& self, const BusCall& made) {
+             self.change_kernel_arguments(made);
+         }},
+        {"Diff",
+         [](Daemon& self, const BusCall& made) {
+             self.diff(made);
+         }},
+        {"EtcDiff",
+         [](Daemon& self, const BusCall& made) {
+             self.etc_diff(made);
+         }},
+        {"FactoryReset",
+         [](Daemon& self, const BusCall& made) {
+             self.factory_reset(made);
+         }},
+    };
+    const auto found = methods.find(call.method);
+    if (found == methods.end())
+        throw base::Error("no such method");
+    found->second(*this, call);
 }
 
 } // namespace updater

@@ -59,15 +59,45 @@ private:
     UpdateSource source() const;
     void check(const BusCall& call);
     void upgrade(const BusCall& call);
-    void start_pull(const BusCall& call, bool metadata_only);
+    struct PullWish {
+        bool metadata_only = false;
+        std::string stream; ///< empty: the one this host follows
+        std::string commit; ///< empty: what the stream offers
+    };
+    void start_pull(const BusCall& call, const PullWish& wish);
     void on_pull_line(const base::json::object& line);
     void on_pull_end(const BusCall& call, bool metadata_only, const UpdateSource& from, const WorkerResult& result);
     void stage(const Release& release, const UpdateSource& from);
 
     // daemon_order.cpp: what boots next, what is good
     void rollback(const BusCall& call);
+    void note_left_behind(const Release& target, const base::json::object& answer);
     void reorder(const BusCall& call, const Release& target, bool reverts);
     void mark_good(const BusCall& call);
+
+    // daemon_change.cpp: deployments as root wants them
+    void rebase(const BusCall& call);
+    void deploy_release(const BusCall& call);
+    void pin(const BusCall& call, bool pinned);
+    void cleanup(const BusCall& call);
+    void change_kernel_arguments(const BusCall& call);
+    void stage_arguments(const BusCall& call, const std::vector<std::string>& booted_arguments,
+                         const std::vector<ArgumentChange>& changes);
+    void factory_reset(const BusCall& call);
+    /// Stages content that is here, for a deployment of its own at the next shutdown.
+    void stage_local(const BusCall& call, StagedUpdate staged, const std::string& event);
+    /// Throws BusError unless a change of deployments may begin.
+    void require_idle(const char* what) const;
+
+    // daemon_query.cpp: what takes a worker to answer
+    void diff(const BusCall& call);
+    void etc_diff(const BusCall& call);
+    void kernel_arguments(const BusCall& call);
+    void query(const BusCall& call, std::vector<std::string> arguments,
+               std::function<base::json::object(base::json::object)> finish);
+    /// "booted", "staged", "rollback", an index, or what a revision, commit or version begins with or is.
+    const Deployment& choose(const std::string& text) const;
+    Release choose_release(const std::string& text) const;
 
     // daemon_trial.cpp: judging the boot
     void start_judging();
@@ -89,6 +119,8 @@ private:
     BusProgress progress_;
 
     std::unique_ptr<WorkerJob> job_; ///< the one that looks for updates or changes boot entries
+    std::unique_ptr<WorkerJob> query_job_;
+    std::unique_ptr<WorkerJob> tidy_job_; ///< removes what a factory reset replaced
     std::unique_ptr<WorkerJob> health_job_;
     std::unique_ptr<WorkerJob> log_job_;
     std::unique_ptr<EventLoop::Watch> deadline_;

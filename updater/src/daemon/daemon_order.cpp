@@ -10,10 +10,10 @@ namespace json = base::json;
 
 void Daemon::rollback(const BusCall& call) {
     if (job_)
-        throw base::Error("another request is being worked on");
+        throw BusError(error_busy, "another request is being worked on");
     const Deployment* target = rollback_target();
     if (target == nullptr)
-        throw base::Error("there is no other deployment to go back to");
+        throw BusError(error_not_found, "there is no other deployment to go back to");
     const Receipt* receipt = record_.receipt_of(target->release.revision);
     if (receipt != nullptr && !target->booted && !call.option("force"))
         throw base::Error(fmt::format("{} failed on this host ({}: {}); to boot it all the same, force it",
@@ -53,6 +53,8 @@ void Daemon::reorder(const BusCall& call, const Release& target, bool reverts) {
                                call.reply->error(record_.last_error);
                                return;
                            }
+                           json::object answer = result.result;
+                           note_left_behind(reverts ? Release{} : target, answer);
                            if (reverts) {
                                record_.pending.reset();
                                if (record_.state == State::rebooting)
@@ -65,11 +67,25 @@ void Daemon::reorder(const BusCall& call, const Release& target, bool reverts) {
                            }
                            if (call.option("reboot"))
                                ask_reboot("rollback to " + target.version);
-                           call.reply->ok(json::serialize(json::object{{"release", release_to_json(target)},
-                                                                       {"reverted", reverts},
-                                                                       {"dropped_staged", drops_staged}}));
+                           answer["release"] = release_to_json(target);
+                           answer["reverted"] = reverts;
+                           answer["dropped_staged"] = drops_staged;
+                           call.reply->ok(json::serialize(answer));
                        },
                    .dies_with_us = false});
+}
+
+// The other deployment has the /etc it was left with: what was edited since is not in it.
+void Daemon::note_left_behind(const Release& target, const json::object& answer) {
+    record_.notes.reset();
+    if (target.revision.empty())
+        return;
+    const json::value document(answer);
+    MergeNotes notes;
+    notes.release = target;
+    notes.left_behind = base::JsonObject(document, "updater-worker").strings("etc_edits_left_behind");
+    if (!notes.left_behind.empty())
+        record_.notes = std::move(notes);
 }
 
 void Daemon::mark_good(const BusCall& call) {

@@ -42,6 +42,10 @@ std::string Daemon::status_text() const {
                       {"busy", job_ != nullptr}}; // also with work of its own, after a fallback
     if (record_.staged)
         root["staged"] = release_to_json(record_.staged->release);
+    if (record_.staged && (record_.staged->factory || !record_.staged->arguments.empty()))
+        root["staged_changes"] = staged_to_json(*record_.staged);
+    if (record_.notes && !record_.notes->empty())
+        root["notes"] = notes_to_json(*record_.notes);
     if (record_.pending)
         root["pending"] =
             json::object{{"kind", record_.pending->kind}, {"release", release_to_json(record_.pending->target)}};
@@ -51,6 +55,7 @@ std::string Daemon::status_text() const {
     for (const Deployment& deployment : deployments_)
         deployments.push_back(json::object{{"release", release_to_json(deployment.release)},
                                            {"timestamp", deployment.timestamp},
+                                           {"stream", deployment.ref},
                                            {"booted", deployment.booted},
                                            {"pinned", deployment.pinned},
                                            {"good", deployment.release.revision == grub_ok_},

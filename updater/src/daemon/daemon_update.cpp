@@ -14,7 +14,13 @@ namespace json = base::json;
 UpdateSource Daemon::source() const {
     const base::HostConfig host = base::HostConfig::load(paths_.host_yaml);
     const ImageInfo image = ImageInfo::load(paths_.image_yaml);
-    UpdateSource source{host.update.url, host.update.ref.empty() ? image.ref : host.update.ref};
+    // The configuration decides; else the stream of what runs, which a rebase changed and a rollback takes back.
+    std::string followed = image.ref;
+    for (const Deployment& deployment : deployments_) {
+        if (deployment.booted && is_valid_ref(deployment.ref))
+            followed = deployment.ref;
+    }
+    UpdateSource source{host.update.url, host.update.ref.empty() ? followed : host.update.ref};
     if (source.url.empty())
         throw base::Error(fmt::format("no update.url in {}: this host gets no updates", paths_.host_yaml));
     if (source.ref.empty())
@@ -23,22 +29,30 @@ UpdateSource Daemon::source() const {
 }
 
 void Daemon::check(const BusCall& call) {
-    start_pull(call, true);
+    start_pull(call, {.metadata_only = true});
 }
 
 void Daemon::upgrade(const BusCall& call) {
-    start_pull(call, false);
+    start_pull(call, {});
 }
 
-void Daemon::start_pull(const BusCall& call, bool metadata_only) {
+void Daemon::start_pull(const BusCall& call, const PullWish& wish) {
     if (job_)
-        throw base::Error("another request is being worked on");
+        throw BusError(error_busy, "another request is being worked on");
     if (on_trial())
-        throw base::Error("the booted release is on trial; it has to be found good before another one is fetched");
+        throw BusError(error_wrong_state,
+                       "the booted release is on trial; it has to be found good before another one is fetched");
     if (record_.state == State::rebooting)
-        throw base::Error("another deployment boots next; reboot first, or take it back with rollback");
-    const UpdateSource from = source();
+        throw BusError(error_wrong_state, "another deployment boots next; reboot first, or take it back with rollback");
+    UpdateSource from = source();
+    if (!wish.stream.empty())
+        from.ref = wish.stream;
+    const bool metadata_only = wish.metadata_only;
     std::vector<std::string> arguments{"pull", "--url", from.url, "--ref", from.ref};
+    if (!wish.commit.empty()) {
+        arguments.emplace_back("--commit");
+        arguments.push_back(wish.commit);
+    }
     if (metadata_only)
         arguments.emplace_back("--metadata-only");
     if (call.option("allow-downgrade"))
@@ -128,7 +142,11 @@ void Daemon::on_pull_end(const BusCall& call, bool metadata_only, const UpdateSo
 
 void Daemon::stage(const Release& release, const UpdateSource& from) {
     const bool same = record_.staged && record_.staged->release.commit == release.commit;
-    StagedUpdate staged{release, from.ref, std::time(nullptr)};
+    StagedUpdate staged{release, from.ref, std::time(nullptr), {}, false};
+    if (record_.staged) { // what the host asked for goes along with the newer release
+        staged.arguments = record_.staged->arguments;
+        staged.factory = record_.staged->factory;
+    }
     staged.release.revision = same ? record_.staged->release.revision : draw_revision();
     record_.staged = staged;
     record_.last_error.clear();

@@ -20,6 +20,40 @@ std::string known_good(const std::string& grub_env) {
     }
 }
 
+std::uint64_t deployments_to_keep(const std::string& host_yaml) {
+    try {
+        return base::HostConfig::load(host_yaml).update.keep;
+    } catch (const base::Error& error) {
+        base::log_error("{}", error.what()); // a mistake there must not keep an update away
+        return base::UpdateConfig{}.keep;
+    }
+}
+
+MergeNotes notes_of(const Release& release, const base::json::object& result) {
+    const base::json::value document(result);
+    const base::JsonObject reader(document, "updater-worker");
+    MergeNotes notes;
+    notes.release = release;
+    notes.arguments = reader.strings("argument_conflicts");
+    if (const auto etc = reader.object("etc")) {
+        notes.etc = etc->strings("conflicts");
+        notes.accounts = etc->strings("accounts");
+    }
+    return notes;
+}
+
+std::string describe(const MergeNotes& notes) {
+    std::string text = "boots next";
+    for (const std::string& path : notes.etc)
+        text +=
+            fmt::format("; /etc/{} was changed here and in the image: kept, the image's is /usr/etc/{}", path, path);
+    for (const std::string& name : notes.arguments)
+        text += fmt::format("; kernel argument {} was changed here and in the image: kept", name);
+    for (const std::string& line : notes.accounts)
+        text += "; " + line;
+    return text;
+}
+
 } // namespace
 
 bool finalize(const Paths& paths, const std::string& worker_program, bool own_namespace) {
@@ -39,6 +73,14 @@ bool finalize(const Paths& paths, const std::string& worker_program, bool own_na
         argv.emplace_back("--keep");
         argv.push_back(good);
     }
+    for (const ArgumentChange& change : staged.arguments) {
+        argv.emplace_back("--argument");
+        argv.push_back(fmt::format("{}:{}", to_string(change.kind), change.argument));
+    }
+    if (staged.factory)
+        argv.emplace_back("--factory");
+    argv.emplace_back("--keep-count");
+    argv.push_back(std::to_string(deployments_to_keep(paths.host_yaml)));
     const WorkerResult result = run_worker(argv, deploy_timeout);
     if (!result.ok) {
         record.last_error = "finalise: " + result.error;
@@ -50,10 +92,11 @@ bool finalize(const Paths& paths, const std::string& worker_program, bool own_na
     Release from;
     from.revision = kernel_argument(base::read_file_if_exists(paths.command_line, 64 * 1024).value_or(""), "atoll.rev");
     record.staged.reset();
+    record.notes = notes_of(staged.release, result.result);
     record.pending = PendingBoot{"upgrade", staged.release, from, record.boot_id};
     record.state = next_state(record.state, Event::order_written, record.resting()).value_or(State::rebooting);
     save_record(paths.state_file(), record);
-    history.add("finalised", staged.release, "boots next");
+    history.add("finalised", staged.release, describe(*record.notes));
     base::log_notice("{} boots next", staged.release.describe());
     return true;
 }
