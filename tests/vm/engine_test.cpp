@@ -1,4 +1,5 @@
 // The engine dies, hangs and comes back; what it runs does not notice.
+#include "base/files.hpp"
 #include "shared_rig.hpp"
 
 namespace {
@@ -59,6 +60,17 @@ BOOST_AUTO_TEST_CASE(system_containers_are_hidden_and_safe) {
     BOOST_TEST(!machine.docker({"rm", "-f", echo}).status.success());
     BOOST_TEST(!machine.docker({"exec", echo, "true"}).status.success());
     BOOST_TEST(pid_of(echo) == pid);
+}
+
+// ocirun itself, with what the machine that builds has no controllers for.
+BOOST_AUTO_TEST_CASE(limits_of_the_runtime) {
+    qemu::Machine& machine = rig().machine();
+    machine.write_file("/run/limits.sh", base::read_file(vm_test::places().source + "/tests/vm/limits.sh"));
+    const std::string output =
+        machine.run_checked("d=$(mktemp -d /var/tmp/limits.XXXXXX) && sh /run/limits.sh $d 2>&1; "
+                            "rm -rf $d",
+                            Seconds(120));
+    BOOST_TEST(output == base::read_file(vm_test::places().source + "/tests/vm/limits.expected"));
 }
 
 BOOST_AUTO_TEST_CASE(killed_engine_stops_nothing) {
