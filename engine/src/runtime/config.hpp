@@ -169,6 +169,7 @@ struct Linux {
     std::vector<TimeOffset> time_offsets;
     std::vector<Device> devices;
     std::string cgroups_path;
+    std::string systemd_path; ///< instead: "SLICE:PREFIX:NAME"
     Resources resources;
     std::optional<SeccompProfile> seccomp;
     std::vector<std::string> masked_paths, readonly_paths;

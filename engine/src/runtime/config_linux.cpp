@@ -186,8 +186,10 @@ Linux read_linux(const JsonCursor& linux_part) {
     });
     linux_part.optional("cgroupsPath", [&](const JsonCursor& path) {
         const std::string text = path.string();
-        if (text.find(':') != std::string::npos && text.front() != '/')
-            path.fail("not supported: \"" + text + "\" is for systemd; give a path");
+        if (text.find(':') != std::string::npos && text.front() != '/') {
+            result.systemd_path = text;
+            return;
+        }
         result.cgroups_path = text.empty() ? text : normal_path("/" + text);
         if (result.cgroups_path == "/")
             path.fail("the root cgroup is not a container's");

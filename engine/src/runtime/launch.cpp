@@ -25,6 +25,7 @@
 #include "runtime/schedule.hpp"
 #include "runtime/seccomp_listener.hpp"
 #include "runtime/stages.hpp"
+#include "runtime/systemd_scope.hpp"
 
 namespace engine::runtime {
 
@@ -80,6 +81,11 @@ void Launch::read_configuration() {
     state_.annotations.assign(config_.annotations.begin(), config_.annotations.end());
     for (const Namespace& entry : config_.linux_part.namespaces)
         state_.namespaces |= entry.flag;
+    if (options_.cgroup_manager == CgroupManager::systemd)
+        scope_ = systemd_scope(config_.linux_part, options_.id);
+    else if (!config_.linux_part.systemd_path.empty())
+        throw base::Error(path + ": linux.cgroupsPath: \"" + config_.linux_part.systemd_path +
+                          "\" is for systemd: give a path, or --systemd-cgroup");
     if (options_.cgroup_manager == CgroupManager::cgroupfs)
         state_.cgroup =
             config_.linux_part.cgroups_path.empty() ? "/ocirun/" + options_.id : config_.linux_part.cgroups_path;
@@ -100,6 +106,8 @@ void Launch::read_configuration() {
     plan.new_keyring = options_.new_keyring;
     plan.preserve_fds = options_.preserve_fds;
     plan_ = make_plan(config_, plan);
+    if (scope_) // its cgroup namespace is to begin in the scope, where only we can put it
+        plan_.await_parent = true;
     plan_.process.keep_groups = (plan_.clone_flags & CLONE_NEWUSER) != 0 && maps_only_caller(config_.linux_part);
     check_groups(plan_.process);
     log_warnings(plan_.process);
@@ -124,6 +132,14 @@ void Launch::make_cgroup() {
     }
     if (cgroup_)
         limit_cgroup();
+}
+
+void Launch::join_scope() {
+    state_.cgroup = start_scope(*scope_, launched_.pid, config_.linux_part.resources.writes);
+    state_.scope = scope_->unit;
+    store_.save(state_);
+    cgroup_ = std::make_unique<Cgroup>(Cgroup::open(state_.cgroup));
+    limit_cgroup();
 }
 
 void Launch::limit_cgroup() {
@@ -202,6 +218,8 @@ void Launch::prepare_child() {
     const std::string process = "/proc/" + std::to_string(launched_.pid);
     const std::optional<std::uint64_t> start_time = process_start_time(launched_.pid);
     state_.start_time = start_time.value_or(0);
+    if (scope_)
+        join_scope();
     if (config_.process->oom_score_adj)
         write_file(process + "/oom_score_adj", std::to_string(*config_.process->oom_score_adj), "process.oomScoreAdj");
     if ((plan_.clone_flags & CLONE_NEWUSER) != 0)

@@ -1,12 +1,14 @@
 // Makes a container's first process, or one that joins, and undoes all of it when that fails.
 #pragma once
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "runtime/cgroup.hpp"
 #include "runtime/config.hpp"
 #include "runtime/plan.hpp"
 #include "runtime/state.hpp"
+#include "runtime/systemd_scope.hpp"
 
 namespace engine::runtime {
 
@@ -57,6 +59,7 @@ public:
 private:
     void read_configuration();
     void make_cgroup();
+    void join_scope();   ///< systemd's, with the child in it
     void limit_cgroup(); ///< limits, device rules, ownership
     void start_child();
     void prepare_child(); ///< what only the parent may: id mappings, limits, the pid file
@@ -72,6 +75,7 @@ private:
     Config config_;
     ContainerPlan plan_;
     ContainerState state_;
+    std::optional<SystemdScope> scope_;
     std::unique_ptr<Cgroup> cgroup_;
     Launched launched_;
 };

@@ -41,6 +41,7 @@ atoll_library(engine_runtime
     src/runtime/stages.cpp
     src/runtime/state.cpp
     src/runtime/statistics.cpp
+    src/runtime/systemd_scope.cpp
   LINK base base_json libseccomp.a)
 
 atoll_library(ocirun_program
@@ -61,3 +62,7 @@ if(TARGET ocirun)
   # After an archive named libX.a CMake switches the linker back to shared libraries, unless told otherwise.
   set_target_properties(ocirun PROPERTIES LINK_SEARCH_END_STATIC ON)
 endif()
+
+# What needs libsystemd, which is not static.
+pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
+atoll_program(ocirun-systemd SOURCES src/ocirun_systemd/main.cpp LINK base PkgConfig::SYSTEMD)

@@ -15,6 +15,7 @@
 #include "runtime/parent_side.hpp"
 #include "runtime/seccomp_listener.hpp"
 #include "runtime/statistics.hpp"
+#include "runtime/systemd_scope.hpp"
 
 namespace engine::runtime {
 
@@ -244,7 +245,10 @@ void Runtime::update(const std::string& id, const std::string& document, const s
     const ContainerState state = store_.load(id);
     if (store_.status(state) == Status::stopped)
         throw base::Error("container \"" + id + "\" is stopped");
-    Cgroup::open(state.cgroup).update(parse_resources(document, name));
+    const Resources resources = parse_resources(document, name);
+    Cgroup::open(state.cgroup).update(resources);
+    if (!state.scope.empty())
+        change_scope(state.scope, resources.writes);
 }
 
 std::string Runtime::statistics(const std::string& id) {

@@ -149,6 +149,7 @@ void StateStore::save(const ContainerState& state) const {
         {"pid", state.pid},
         {"startTime", state.start_time},
         {"cgroup", state.cgroup},
+        {"scope", state.scope},
         {"namespaces", state.namespaces},
         {"lateHooks", state.late_hooks},
         {"annotations", annotations_object(state)},
@@ -175,6 +176,7 @@ ContainerState StateStore::load(const std::string& id) const {
     state.pid = static_cast<pid_t>(object.integer("pid"));
     state.start_time = static_cast<std::uint64_t>(object.integer("startTime"));
     state.cgroup = object.string("cgroup");
+    state.scope = object.string("scope");
     state.namespaces = static_cast<int>(object.integer("namespaces"));
     state.late_hooks = object.boolean("lateHooks", true); // a release before did not write it
     if (const auto annotations = object.object("annotations"))

@@ -27,6 +27,7 @@ struct ContainerState {
     pid_t pid = 0;                ///< 0: not yet
     std::uint64_t start_time = 0; ///< of the process, in clock ticks since boot: tells it from one with its pid later
     std::string cgroup;           ///< from the mount's root; empty: none
+    std::string scope;            ///< systemd's unit that the cgroup is; empty: the cgroup is ours
     int namespaces = 0;           ///< CLONE_NEW* that it has of its own or joined
     bool late_hooks = true;       ///< poststart or poststop: without any, the configuration need not be read for them
     std::vector<std::pair<std::string, std::string>> annotations;

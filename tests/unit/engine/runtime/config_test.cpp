@@ -116,8 +116,6 @@ const Bad bad_documents[] = {
      "linux.personality.flags[0]: the specification has no values for it"},
     {"/linux/uidMappings", R"([{"containerID": 0, "hostID": 0, "size": 1}])",
      "linux.uidMappings: is for a user namespace, and linux.namespaces has none"},
-    {"/linux/cgroupsPath", "\"user.slice:a:b\"",
-     "linux.cgroupsPath: not supported: \"user.slice:a:b\" is for systemd; give a path"},
     {"/linux/cgroupsPath", "\"/a/..\"", "linux.cgroupsPath: the root cgroup is not a container's"},
     {"/linux/sysctl", R"({"kernel.panic": "1"})",
      "linux.sysctl.kernel.panic: is not of a namespace of the container: it would change the host"},

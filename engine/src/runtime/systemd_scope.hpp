@@ -1,0 +1,26 @@
+// A container's cgroup as a scope of systemd's: asked for by the program ocirun-systemd.
+#pragma once
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+#include "runtime/config.hpp"
+
+namespace engine::runtime {
+
+struct SystemdScope {
+    std::string unit;  ///< "libpod-4f2a.scope"
+    std::string slice; ///< "machine.slice"
+};
+
+/// Of linux.cgroupsPath, "SLICE:PREFIX:NAME"; when that is not given a scope "ocirun-ID.scope" in the system's or the
+/// user's slice. Throws base::Error.
+SystemdScope systemd_scope(const Linux& linux_part, const std::string& id);
+
+/// Makes the scope with the process in it; returns the cgroup. Throws base::Error.
+std::string start_scope(const SystemdScope& scope, pid_t pid, const std::vector<CgroupWrite>& limits);
+/// Tells systemd of other limits.
+void change_scope(const std::string& unit, const std::vector<CgroupWrite>& limits);
+
+} // namespace engine::runtime
