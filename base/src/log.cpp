@@ -11,6 +11,8 @@ struct Settings {
     bool prefix = true;
 };
 
+LogSink sink = nullptr;
+
 Settings& settings() {
     static Settings instance;
     return instance;
@@ -32,10 +34,18 @@ void log_init(std::string_view program, LogLevel threshold) {
     settings() = {std::string(program), threshold, ::isatty(STDERR_FILENO) == 0};
 }
 
+void log_to(LogSink new_sink) noexcept {
+    sink = new_sink;
+}
+
 void log_write(LogLevel level, std::string_view message) noexcept {
     const Settings& set = settings();
     if (level > set.threshold)
         return;
+    if (sink != nullptr) {
+        sink(level, message);
+        return;
+    }
     try {
         std::string line;
         line.reserve(message.size() + set.program.size() + 8);

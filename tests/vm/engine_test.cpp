@@ -21,6 +21,47 @@ void wait_for_new_engine(const std::string& old_pid) {
                               Seconds(120));
 }
 
+/// A profile for AppArmor's .load that allows everything and has a name, in the kernel's binary format (version 5): the
+/// parser of the text form is in no image of ours.
+std::string apparmor_profile(const std::string& name) {
+    std::string blob;
+    const auto number = [&](std::size_t value, int bytes) {
+        for (int byte = 0; byte < bytes; ++byte)
+            blob += static_cast<char>(value >> 8 * byte & 0xff);
+    };
+    const auto text = [&](char tag, const std::string& content) {
+        blob += tag;
+        number(content.size() + 1, 2);
+        blob += content;
+        blob += '\0';
+    };
+    constexpr char word = 2, label = 4, string = 5, begin = 7, end = 8;
+    const auto word_of = [&](std::size_t value) {
+        blob += word;
+        number(value, 4);
+    };
+    text(label, "version");
+    word_of(5);
+    text(label, "profile");
+    blob += begin;
+    text(string, name);
+    text(label, "flags");
+    blob += begin;
+    for (const std::size_t flag : {0U, 1U, 0U}) // no hat; complain, do not enforce; no audit of everything
+        word_of(flag);
+    blob += end;
+    for (int set = 0; set < 4; ++set) // capabilities
+        word_of(0);
+    blob += end;
+    std::string escaped;
+    for (const char byte : blob) {
+        char octal[8];
+        std::snprintf(octal, sizeof octal, "\\%03o", static_cast<unsigned>(static_cast<unsigned char>(byte)));
+        escaped += octal;
+    }
+    return escaped;
+}
+
 std::string pid_of(const std::string& container) {
     return rig().docker_checked({"inspect", "-f", "{{.State.Pid}}", container});
 }
@@ -46,6 +87,35 @@ BOOST_AUTO_TEST_CASE(docker_client_from_outside) {
     BOOST_TEST(machine.docker_checked({"wait", "killed"}) == "137");
     machine.docker_checked({"rm", "short", "killed"});
     BOOST_TEST(machine.docker_checked({"ps", "-aq"}).empty());
+}
+
+// The host of the integration tests has no AppArmor.
+BOOST_AUTO_TEST_CASE(an_apparmor_profile_is_in_force) {
+    qemu::Machine& machine = rig().machine();
+    machine.run_checked("mkdir -p /run/aa/rootfs/usr && cd /run/aa/rootfs && ln -s usr/bin usr/lib usr/lib64 .");
+    const auto configure = [&](const std::string& profile) {
+        machine.write_file("/run/aa/config.json",
+                           R"({"ociVersion": "1.1.0", "root": {"path": "rootfs"}, "process": {"cwd": "/",
+            "args": ["/bin/busybox", "cat", "/proc/self/attr/apparmor/current"], "apparmorProfile": ")" +
+                               profile + R"("}, "mounts": [{"destination": "/proc", "type": "proc"},
+                       {"destination": "/usr", "source": "/usr", "options": ["rbind", "ro"]}],
+            "linux": {"cgroupsPath": "/aa", "namespaces": [{"type": "mount"}, {"type": "pid"}]}})");
+    };
+    configure("atoll-test");
+    const auto missing = machine.run("cd /run/aa && ocirun --cgroup-manager disabled run aa 2>&1");
+    BOOST_TEST(missing.code == 1);
+    BOOST_TEST(missing.output.find("process.apparmorProfile: atoll-test: write: No such file or directory") !=
+                   std::string::npos,
+               missing.output);
+    machine.run_checked("[ -e /sys/kernel/security/apparmor ] || mount -t securityfs none /sys/kernel/security");
+    machine.run_checked("printf '" + apparmor_profile("atoll-test") + "' > /sys/kernel/security/apparmor/.load");
+    BOOST_TEST(
+        machine.run_checked("cd /run/aa && ocirun --cgroup-manager disabled run aa").find("atoll-test (complain)") !=
+        std::string::npos);
+    configure("unconfined");
+    BOOST_TEST(machine.run_checked("cd /run/aa && ocirun --cgroup-manager disabled run aa").find("unconfined") !=
+               std::string::npos);
+    machine.run_checked("rm -r /run/aa");
 }
 
 BOOST_AUTO_TEST_CASE(system_containers_are_hidden_and_safe) {

@@ -14,6 +14,11 @@ enum class LogLevel { error = 3, warning = 4, notice = 5, info = 6, debug = 7 };
 /// Set once in main: the program's name and what is printed (default: info).
 void log_init(std::string_view program, LogLevel threshold = LogLevel::info);
 
+/// Takes the lines, whole and unescaped, instead of standard error: for a program whose standard error is somebody
+/// else's. It must not throw.
+using LogSink = void (*)(LogLevel level, std::string_view message) noexcept;
+void log_to(LogSink sink) noexcept;
+
 /// Writes one line with one write(2), so that lines of several threads do not mix. Never throws. Line breaks and
 /// control characters in `message` are escaped: log text is often somebody else's.
 void log_write(LogLevel level, std::string_view message) noexcept;

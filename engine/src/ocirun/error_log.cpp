@@ -29,15 +29,15 @@ std::string quoted(const std::string& text) {
 
 } // namespace
 
-void ErrorLog::write(const std::string& message) const noexcept {
+void ErrorLog::write(const std::string& message, const char* level) const noexcept {
     if (path.empty())
         return;
     try {
         const base::UniqueFd file = base::open_file(path, O_WRONLY | O_CREAT | O_APPEND, 0644);
         const std::string time = engine::runtime::timestamp();
-        const std::string line = json
-                                     ? fmt::format(R"({{"level":"error","msg":{},"time":"{}"}})", quoted(message), time)
-                                     : fmt::format("time=\"{}\" level=error msg={}", time, quoted(message));
+        const std::string line =
+            json ? fmt::format(R"({{"level":"{}","msg":{},"time":"{}"}})", level, quoted(message), time)
+                 : fmt::format("time=\"{}\" level={} msg={}", time, level, quoted(message));
         base::write_all(file.get(), line + "\n", path);
     } catch (const std::exception&) {
         return;

@@ -1,4 +1,5 @@
-// --log: callers such as podman and containerd read a command's error from there.
+// --log: callers such as podman and containerd read a command's error from there, and warnings: standard error of
+// create and run is the container's.
 #pragma once
 #include <string>
 
@@ -10,7 +11,7 @@ struct ErrorLog {
 
     /// One line at the end of the file, as runc and crun write it. What fails here is not reported: the message goes
     /// to standard error as well.
-    void write(const std::string& message) const noexcept;
+    void write(const std::string& message, const char* level = "error") const noexcept;
 };
 
 } // namespace ocirun

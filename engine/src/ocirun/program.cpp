@@ -211,7 +211,12 @@ int run_program(int argc, char** argv) noexcept {
             print(fmt::format("ocirun {}\nspec: {}\n", base::version(), engine::runtime::specification_version));
             return 0;
         }
-        const ErrorLog log{global.get("log"), global.get("log-format") == "json"};
+        static ErrorLog log; // for the sink, which has nothing of its own
+        log = {global.get("log"), global.get("log-format") == "json"};
+        if (!log.path.empty())
+            base::log_to([](base::LogLevel level, std::string_view message) noexcept {
+                log.write(std::string(message), level == base::LogLevel::warning ? "warning" : "error");
+            });
         try {
             return run(global, argv);
         } catch (const std::exception& error) {

@@ -220,6 +220,7 @@ Linux read_linux(const JsonCursor& linux_part) {
     });
     linux_part.refuse("intelRdt", "cache and memory bandwidth allocation");
     linux_part.refuse("netDevices", "moving network devices into a container");
+    linux_part.refuse("memoryPolicy", "NUMA memory policies; linux.resources.cpu.mems limits the nodes");
     return result;
 }
 

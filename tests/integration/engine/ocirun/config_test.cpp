@@ -85,6 +85,12 @@ BOOST_AUTO_TEST_CASE(capabilities_that_cannot_be_granted_are_a_warning) {
     BOOST_REQUIRE_MESSAGE(result.status.success(), result.errors);
     BOOST_TEST(status(json::parse(result.output).as_object(), "CapEff") == "0000000000000020");
     BOOST_TEST(result.errors.find("unknown capability \"CAP_LATER\" is not granted") != std::string::npos);
+    // To the log when there is one: standard error is the container's.
+    result = ocirun({"--log", path() + "/log", "--log-format", "json", "run", "box"});
+    BOOST_TEST(result.errors == "");
+    const json::value line = json::parse(base::read_file(path() + "/log"));
+    BOOST_TEST(text(line.at("level")) == "warning");
+    BOOST_TEST(text(line.at("msg")).find("CAP_LATER") != std::string::npos);
     // A runtime that lacks one itself.
     result = base::run({"setpriv", "--bounding-set=-kill", "--inh-caps=-all", OCIRUN, "--root", state_root(), "run",
                         "--bundle", path(), "box"});
