@@ -2,6 +2,7 @@
 
 #include "base/config_reader.hpp"
 #include "base/files.hpp"
+#include "host_health.hpp"
 
 namespace base {
 namespace {
@@ -62,8 +63,10 @@ UpdateConfig read_update(ConfigMap& root, const std::string& folder) {
     auto map = root.optional_map("update");
     if (!map)
         return update;
-    const auto seconds = [&](const std::string& key, std::uint64_t fallback) {
+    const auto seconds = [&](const std::string& key, std::uint64_t fallback, std::chrono::seconds most) {
         const auto value = map->optional_duration(key);
+        if (value && (*value < std::chrono::seconds(1) || *value > most))
+            map->problem(fmt::format("{}: expected 1s to {}h", key, most.count() / 3600));
         return value ? static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(*value).count())
                      : fallback;
     };
@@ -83,8 +86,8 @@ UpdateConfig read_update(ConfigMap& root, const std::string& folder) {
     if (!update.proxy.empty() && !update.proxy.starts_with("https://") && !update.proxy.starts_with("http://"))
         map->problem("proxy: expected http://HOST:PORT");
     update.keys = map->optional_strings("keys");
-    update.settle_seconds = seconds("settle", update.settle_seconds);
-    update.trial_seconds = seconds("trial", update.trial_seconds);
+    update.settle_seconds = seconds("settle", update.settle_seconds, std::chrono::hours(1));
+    update.trial_seconds = seconds("trial", update.trial_seconds, std::chrono::hours(24));
     if (const auto keep = map->optional_int("keep", 2, 100))
         update.keep = static_cast<std::uint64_t>(*keep);
     map->finish();
@@ -108,6 +111,7 @@ HostConfig HostConfig::parse(std::string_view text, const std::string& name) {
     config.fleet = read_listen(root, "fleet", folder);
     config.network = read_network(root);
     config.update = read_update(root, folder);
+    config.health = read_health_checks(root);
     if (auto sysctl = root.optional_map("sysctl")) {
         for (const auto& [key, value] : sysctl->rest()) {
             if (key.find("..") != std::string::npos || key.front() == '/')

@@ -143,7 +143,11 @@ void Build::stage_disk(const std::string& commit) {
     std::vector<std::string> arguments{"root=LABEL=atoll-root"};
     arguments.insert(arguments.end(), spec_.kernel_arguments.begin(), spec_.kernel_arguments.end());
     arguments.push_back("atoll.rev=" + result_.revision);
-    make_sysroot({.repository = cache_.repository(), .commit = commit, .ref = spec_.ref, .kernel_arguments = arguments},
+    make_sysroot({.repository = cache_.repository(),
+                  .commit = commit,
+                  .ref = spec_.ref,
+                  .revision = result_.revision,
+                  .kernel_arguments = arguments},
                  keys_, sysroot);
     make_disk({.spec = spec_.disk, .sysroot = sysroot, .seed = commit, .revision = result_.revision},
               staging_ / "disk.raw");

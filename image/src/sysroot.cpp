@@ -34,6 +34,8 @@ void deploy(OstreeSysroot* sysroot, const SysrootRequest& request) {
         arguments.push_back(argument.data());
     arguments.push_back(nullptr);
     const GKeyFilePtr origin(ostree_sysroot_origin_new_from_refspec(sysroot, request.ref.c_str()));
+    // Stage 1 of init finds the deployment by it when the links that `ostree=` goes through are lost.
+    g_key_file_set_string(origin.get(), "atoll", "revision", request.revision.c_str());
     OstreeDeployment* deployment_out = nullptr;
     GErrorGuard error("deploy " + request.commit);
     error.check(ostree_sysroot_deploy_tree(sysroot, stateroot, request.commit.c_str(), origin.get(), nullptr,

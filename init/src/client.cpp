@@ -33,6 +33,8 @@ const char* operation_name(Operation operation) noexcept {
         return "halt";
     case Operation::log_read:
         return "log_read";
+    case Operation::trial_length:
+        return "trial_length";
     }
     return "?";
 }
@@ -123,6 +125,10 @@ bool Client::engine_alive() noexcept {
 
 void Client::revision_good(std::string_view revision) {
     call(Operation::revision_good, 0, revision);
+}
+
+void Client::trial_length(std::uint64_t seconds) {
+    call(Operation::trial_length, seconds, {});
 }
 
 void Client::reboot(std::string_view reason, bool force) {

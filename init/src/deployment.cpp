@@ -1,5 +1,6 @@
 #include "deployment.hpp"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/mount.h>
@@ -47,6 +48,61 @@ int resolve_deployment(const char* sysroot, const char* argument, Path& deployme
             return ENOTDIR;
     }
     return rest.data() == nullptr ? 0 : ENOTDIR;
+}
+
+namespace {
+
+/// The value of `revision=` in a deployment's origin file, as the updater and mkimage write it.
+bool origin_has_revision(int directory, const char* name, std::string_view revision) noexcept {
+    const base::UniqueFd fd(::openat(directory, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+    char text[4096];
+    const ssize_t size = fd ? read_at(fd.get(), text, sizeof text, 0) : -1;
+    std::string_view rest(text, size > 0 ? static_cast<std::size_t>(size) : 0);
+    while (const auto line = next_part(rest, '\n')) {
+        if (line->starts_with("revision=") && skip(*line, 9) == revision)
+            return true;
+    }
+    return false;
+}
+
+bool find_in_stateroot(const char* sysroot, std::string_view stateroot, std::string_view revision,
+                       Path& deployment) noexcept {
+    const Path deploy(sysroot, "/ostree/deploy/", stateroot, "/deploy");
+    DIR* directory = ::opendir(deploy.c_str());
+    if (directory == nullptr)
+        return false;
+    constexpr std::string_view suffix = ".origin";
+    bool found = false;
+    while (const dirent* entry = found ? nullptr : ::readdir(directory)) {
+        std::string_view name(entry->d_name);
+        if (!name.ends_with(suffix) || !origin_has_revision(::dirfd(directory), entry->d_name, revision))
+            continue;
+        name.remove_suffix(suffix.size());
+        deployment.clear();
+        deployment.put(deploy.view(), "/", name);
+        struct stat status {};
+        found = !deployment.truncated() && ::lstat(deployment.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+    }
+    ::closedir(directory);
+    return found;
+}
+
+} // namespace
+
+bool find_deployment_by_revision(const char* sysroot, std::string_view revision, Path& deployment) noexcept {
+    if (revision.empty())
+        return false;
+    const Path stateroots(sysroot, "/ostree/deploy");
+    DIR* directory = ::opendir(stateroots.c_str());
+    if (directory == nullptr)
+        return false;
+    bool found = false;
+    while (const dirent* entry = found ? nullptr : ::readdir(directory)) {
+        if (entry->d_name[0] != '.')
+            found = find_in_stateroot(sysroot, entry->d_name, revision, deployment);
+    }
+    ::closedir(directory);
+    return found;
 }
 
 namespace {

@@ -10,6 +10,9 @@ namespace init {
 /// elsewhere than to <sysroot>/ostree/deploy/<stateroot>/deploy/<deployment>.
 int resolve_deployment(const char* sysroot, const char* argument, Path& deployment) noexcept;
 
+/// For when the links that `ostree=` goes through are lost: the deployment whose origin file says `revision=REVISION`.
+bool find_deployment_by_revision(const char* sysroot, std::string_view revision, Path& deployment) noexcept;
+
 /// Mounts inside the deployment: itself read-only, /etc and the stateroot's /var writable, /boot. False: logged.
 bool prepare_deployment(const Path& deployment, const BlockDevice& root) noexcept;
 

@@ -10,13 +10,16 @@
 
 #include "base/unique_fd.hpp"
 #include "block_devices.hpp"
+#include "boot_count.hpp"
 #include "deployment.hpp"
 #include "files.hpp"
 #include "kernel_arguments.hpp"
 #include "log.hpp"
 #include "modules.hpp"
 #include "mounts.hpp"
+#include "panic_record.hpp"
 #include "system.hpp"
+#include "watchdog.hpp"
 
 namespace init {
 
@@ -49,7 +52,10 @@ bool find_deployment(const KernelArguments& arguments, Path& deployment) noexcep
     }
     if (const int error = resolve_deployment(sysroot, arguments.deployment.c_str(), deployment); error != 0) {
         log_error("deployment ostree=", arguments.deployment.view(), " on the root file system: ", Errno{error});
-        return false;
+        // The links of /ostree/boot.N are gone: the deployment itself also says which revision it is.
+        if (!find_deployment_by_revision(sysroot, arguments.revision.view(), deployment))
+            return false;
+        log_notice("revision ", arguments.revision.view(), " is in ", deployment.view());
     }
     const Path program(deployment.view(), stage2_program);
     if (!is_executable(program.c_str())) {
@@ -112,25 +118,52 @@ void enter_stage2() noexcept {
     log_error("run ", stage2_program, ": ", Errno{errno});
 }
 
-bool boot(const KernelArguments& arguments) noexcept {
+/// Of a revision on trial only: the firmware answers slowly.
+void count_boot(std::string_view revision) noexcept {
+    constexpr const char* grubenv = "/sysroot/boot/grub/grubenv";
+    GrubBlock block;
+    if (read_grub_block(grubenv, block) != 0 || !is_counted(block.view(), revision))
+        return;
+    const MountPlan store = {"pstore", "/sys/fs/pstore", "pstore", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr, false};
+    mount_planned(store);
+    const bool crashed = holds_panic(store.target);
+    if (crashed)
+        log_notice("the boot before this one panicked: it counts");
+    change_grub_environment(grubenv, crashed ? count_crashed_boot : count_begun_boot, revision);
+}
+
+/// What a failed boot means for the next one.
+enum class Failure {
+    of_machine,  ///< no root file system: no other boot entry would find it either
+    of_revision, ///< this deployment cannot be started: another one may
+};
+
+/// Comes back only when the system cannot be started.
+Failure boot(const KernelArguments& arguments) noexcept {
     load_module_paths("/modules.list");
+    Watchdog watchdog;
+    watchdog.arm_early();
     BlockDevice root;
     Path deployment;
-    if (!mount_root(arguments, root) || !find_deployment(arguments, deployment) ||
-        !prepare_deployment(deployment, root))
-        return false;
+    if (!mount_root(arguments, root))
+        return Failure::of_machine;
+    if (!find_deployment(arguments, deployment) || !prepare_deployment(deployment, root))
+        return Failure::of_revision;
+    count_boot(arguments.revision.view());
     const base::UniqueFd marker(::open("/run/ostree-booted", O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
     if (!marker)
         log_error("make /run/ostree-booted: ", Errno{errno});
     if (!move_deployment(deployment, new_root) || !switch_root())
-        return false;
+        return Failure::of_revision;
     log_info("deployment is ", skip(deployment.view(), std::string_view(sysroot).size()));
+    watchdog.hand_over();
     enter_stage2();
-    return false;
+    return Failure::of_revision;
 }
 
-/// GRUB reads ext4 without its journal. A mount replays it: what GRUB sees next time is what was written last.
-void replay_boot_journal() noexcept {
+/// GRUB reads ext4 without its journal. A mount replays it: what GRUB sees next time is what was written last. And GRUB
+/// is told when another entry should be tried: it does not count the boots of a revision that is good.
+void prepare_next_boot(Failure failure, const KernelArguments& arguments) noexcept {
     BlockDevice device;
     if (!find_device({DeviceSpec::Kind::label, "atoll-boot"}, {}, device)) {
         log_error("no file system labelled atoll-boot");
@@ -139,6 +172,8 @@ void replay_boot_journal() noexcept {
     constexpr const char* target = "/run/boot";
     if (mount_device(device.node.c_str(), target, file_system_name(device.type), 0) != 0)
         return;
+    if (failure == Failure::of_revision)
+        change_grub_environment("/run/boot/grub/grubenv", mark_failed, arguments.revision.view());
     if (::umount2(target, 0) != 0)
         log_error("unmount ", target, ": ", Errno{errno});
     else
@@ -153,10 +188,10 @@ void run_stage1() noexcept {
     log_info("stage 1, version ", version());
     protect_boot();
     const KernelArguments arguments = KernelArguments::read();
-    boot(arguments);
+    const Failure failure = boot(arguments);
 
     log_error("THE SYSTEM CANNOT BE STARTED from this boot entry, the reason is above; falling back by a reboot");
-    replay_boot_journal();
+    prepare_next_boot(failure, arguments);
     const Msec delay = arguments.panic_seconds < 0   ? 0
                        : arguments.panic_seconds > 0 ? static_cast<Msec>(arguments.panic_seconds) * 1000
                                                      : 10'000;

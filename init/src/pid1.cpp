@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <csignal>
 
+#include "boot_count.hpp"
 #include "cgroups.hpp"
 #include "files.hpp"
 #include "log.hpp"
@@ -277,6 +278,10 @@ void Pid1::judge(Msec now) noexcept {
 
 void Pid1::give_up_revision(std::string_view reason) noexcept {
     const Text<256> whole("revision ", trial_.revision(), " failed its trial: ", reason);
+    // A /boot that a killed updater left frozen would hold us here.
+    if (owns_machine())
+        thaw("/boot");
+    change_grub_environment(grubenv_path, end_tries, trial_.revision());
     write_failure_note(trial_.revision(), reason, log().ring());
     begin_shutdown(Operation::reboot, whole.view());
 }

@@ -52,6 +52,9 @@ void Pid1::handle(const Message& request, const Caller& caller, Message& answer)
     case Operation::revision_good:
         answer.error = trial_.good(payload_text(request)) ? 0 : EINVAL;
         return;
+    case Operation::trial_length:
+        answer.error = trial_.extend(request.argument) ? 0 : EINVAL;
+        return;
     case Operation::reboot:
     case Operation::poweroff:
     case Operation::halt:

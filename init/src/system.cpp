@@ -18,9 +18,11 @@
 #include "cgroups.hpp"
 #include "crash.hpp"
 #include "files.hpp"
+#include "init/protocol.hpp"
 #include "log.hpp"
 #include "modules.hpp"
 #include "mounts.hpp"
+#include "panic_record.hpp"
 
 namespace init {
 
@@ -55,6 +57,7 @@ constexpr MountPlan more_mounts[] = {
     {"mqueue", "/dev/mqueue", "mqueue", plain, nullptr, false},
     {"tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=50%", true},
     {"securityfs", "/sys/kernel/security", "securityfs", plain, nullptr, false},
+    {"pstore", "/sys/fs/pstore", "pstore", plain, nullptr, false},
     {"bpf", "/sys/fs/bpf", "bpf", plain, "mode=0700", false},
 };
 
@@ -234,6 +237,8 @@ void set_up_system() noexcept {
     make_directory("/run/atoll", 0755);
     make_directory("/run/lock", 0755);
     make_var_skeleton();
+    if (owns_machine())
+        keep_panic("/sys/fs/pstore", last_panic_path);
     make_machine_id();
     set_hostname();
     set_up_cgroups();

@@ -1,6 +1,7 @@
 #include "trial.hpp"
 
 #include "files.hpp"
+#include "grub_block.hpp"
 #include "init/protocol.hpp"
 #include "log.hpp"
 
@@ -9,22 +10,8 @@ namespace init {
 namespace {
 
 constexpr std::uint64_t lines_in_note = 40;
-constexpr std::string_view block_header = "# GRUB Environment Block\n";
 
 } // namespace
-
-std::string_view grub_variable(std::string_view block, std::string_view name) noexcept {
-    if (!block.starts_with(block_header))
-        return {};
-    std::string_view rest = block;
-    while (const auto line = next_part(rest, '\n')) {
-        if (line->starts_with('#'))
-            continue;
-        if (line->starts_with(name) && line->size() > name.size() && (*line)[name.size()] == '=')
-            return skip(*line, name.size() + 1);
-    }
-    return {};
-}
 
 void Trial::begin(const KernelArguments& arguments, std::string_view grubenv) noexcept {
     revision_ = arguments.revision;
@@ -34,7 +21,7 @@ void Trial::begin(const KernelArguments& arguments, std::string_view grubenv) no
         log_notice("kernel argument atoll.rev= is missing, the revision is not on trial");
         return;
     }
-    if (!grubenv.starts_with(block_header)) {
+    if (!is_grub_block(grubenv)) {
         log_error(grubenv_path, " is no GRUB environment block: whether this revision is good is not known");
         return;
     }
@@ -51,10 +38,19 @@ void Trial::begin(const KernelArguments& arguments, std::string_view grubenv) no
 }
 
 void Trial::begin(const KernelArguments& arguments) noexcept {
-    Text<1025> block;
-    if (const int error = read_text(grubenv_path, block); error != 0)
+    GrubBlock block;
+    if (const int error = read_grub_block(grubenv_path, block); error != 0)
         log_error("read ", grubenv_path, ": ", Errno{error});
     begin(arguments, block.view());
+}
+
+bool Trial::extend(std::uint64_t seconds) noexcept {
+    if (!on_trial() || seconds == 0 || seconds > max_trial_seconds)
+        return false;
+    length_ = seconds * 1000;
+    deadline_ = length_;
+    log_info("the updater judges the revision now; without its verdict it is given up at ", seconds, " s");
+    return true;
 }
 
 bool Trial::good(std::string_view revision) noexcept {

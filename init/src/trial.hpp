@@ -1,5 +1,6 @@
 // A revision that is not known good has a deadline.
 #pragma once
+#include <cstdint>
 #include <string_view>
 
 #include "clock.hpp"
@@ -11,8 +12,8 @@ namespace init {
 
 inline constexpr const char* grubenv_path = "/boot/grub/grubenv";
 
-/// The value of a variable in GRUB's environment block; empty when unset or when the block is none.
-std::string_view grub_variable(std::string_view block, std::string_view name) noexcept;
+/// The longest trial an updater may ask for.
+inline constexpr std::uint64_t max_trial_seconds = UINT64_C(48) * 3600;
 
 class Trial {
 public:
@@ -28,6 +29,9 @@ public:
     Msec length() const noexcept { return length_; }
     std::string_view revision() const noexcept { return revision_.view(); }
 
+    /// The updater is there and judges: what counts from now on is its own deadline with a margin, in seconds since the
+    /// kernel started, not `atoll.trial`. False when nothing is on trial or the time is none.
+    bool extend(std::uint64_t seconds) noexcept;
     /// False when `revision` is not the booted one.
     bool good(std::string_view revision) noexcept;
     /// Nobody is judged any more (a person is at the console, or the machine goes down anyway).

@@ -11,7 +11,14 @@ public:
     static constexpr int wanted_seconds = 60;
     static constexpr int shutdown_seconds = 180; ///< the last sync and unmounts may take long
 
-    /// Arms /dev/watchdog. A machine without one gets the kernel's software watchdog.
+    static constexpr int early_seconds = 120; ///< stage 1 feeds it once: longer than the root may take to appear
+
+    /// Stage 1: arms the watchdog that is there and lets it run, so that a hang before PID 1's loop ends too.
+    void arm_early() noexcept;
+    /// Stage 1: keeps the watchdog open over the exec of stage 2. (Closed, it would run on, but not without a message.)
+    void hand_over() noexcept;
+    /// Takes over the watchdog of stage 1, or arms /dev/watchdog. A machine without one gets the kernel's software
+    /// watchdog.
     void arm() noexcept;
     /// To be called often; tells the device only as often as it needs.
     void feed(Msec now) noexcept;
@@ -26,7 +33,10 @@ public:
     std::string_view identity() const noexcept { return identity_.view(); }
 
 private:
+    static constexpr int inherited_fd = 10; ///< what stage 2 finds the watchdog of stage 1 by
+
     void set_timeout(int seconds) noexcept;
+    bool read_identity() noexcept;
 
     base::UniqueFd fd_;
     int seconds_ = 0;

@@ -99,12 +99,27 @@ private:
     qemu::LineBuffer lines_;
 };
 
+/// Real-time processes that leave nobody else time on any CPU: PID 1 does not feed the watchdog any more.
+[[noreturn]] void hang_machine() {
+    const base::UniqueFd limit = base::open_file("/proc/sys/kernel/sched_rt_runtime_us", O_WRONLY);
+    base::write_all(limit.get(), "-1\n", "sched_rt_runtime_us");
+    const long cpus = ::sysconf(_SC_NPROCESSORS_ONLN);
+    for (long cpu = 1; cpu < cpus && ::fork() != 0; ++cpu) {
+    }
+    const sched_param highest{::sched_get_priority_max(SCHED_FIFO)};
+    base::check(::sched_setscheduler(0, SCHED_FIFO, &highest), "sched_setscheduler");
+    for (volatile unsigned turns = 0;;)
+        turns = turns + 1;
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
     return base::run_main("guest-shell", [&] {
+        if (argc == 2 && std::string_view(argv[1]) == "--hang-machine")
+            hang_machine();
         if (argc != 2)
-            throw base::UsageError("usage: guest-shell PORT (such as /dev/ttyS1)");
+            throw base::UsageError("usage: guest-shell PORT (such as /dev/ttyS1), guest-shell --hang-machine");
         base::UniqueFd port = open_port(argv[1]);
         if (!port) {
             while (true)

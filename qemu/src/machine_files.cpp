@@ -22,6 +22,20 @@ bool is_qcow2(const std::string& path) {
     return ::pread(file.get(), magic.data(), magic.size(), 0) == 4 && std::string_view(magic.data(), 4) == "QFI\xfb";
 }
 
+/// blkdebug over the overlay counts the guest's sectors. "none" is its event that needs no trigger.
+std::string disk_drive(const std::vector<MachineOptions::DiskError>& errors) {
+    const std::string options = ",cache=writeback,discard=unmap";
+    if (errors.empty())
+        return "if=none,id=disk,file=disk.qcow2,format=qcow2" + options;
+    std::string drive = "if=none,id=disk,driver=blkdebug,image.driver=qcow2,image.file.driver=file,"
+                        "image.file.filename=disk.qcow2" +
+                        options;
+    for (std::size_t i = 0; i < errors.size(); ++i)
+        drive += fmt::format(",inject-error.{0}.event=none,inject-error.{0}.iotype={1},inject-error.{0}.sector={2}", i,
+                             errors[i].on_write ? "write" : "read", errors[i].sector);
+    return drive;
+}
+
 std::string absolute(const std::string& path) {
     return std::filesystem::absolute(path).string();
 }
@@ -95,8 +109,7 @@ std::vector<std::string> Machine::arguments() const {
                  options_.write_log,
              "-device", "virtio-blk-pci,drive=logged,bootindex=0,addr=0x4"});
     else if (!options_.disk.empty())
-        add({"-drive", "if=none,id=disk,file=disk.qcow2,format=qcow2,cache=writeback,discard=unmap", "-device",
-             "virtio-blk-pci,drive=disk,bootindex=0,addr=0x4"});
+        add({"-drive", disk_drive(options_.disk_errors), "-device", "virtio-blk-pci,drive=disk,bootindex=0,addr=0x4"});
     if (!options_.config_drive.empty())
         add({"-drive", "if=none,id=config,file=config.img,format=raw,readonly=on", "-device",
              "virtio-blk-pci,drive=config,addr=0x5"});

@@ -73,7 +73,8 @@ std::string Rig::host_yaml() const {
                        "fleet: {{listen: \"0.0.0.0:{}\", tls: {}}}\n"
                        "update: {{url: \"{}\", settle: {}s, trial: {}s}}\n",
                        options_.name, docker_port, tls, fleet_port, tls, server_->guest_url(), options_.settle_seconds,
-                       options_.trial_seconds);
+                       options_.trial_seconds) +
+           options_.more_host_yaml;
 }
 
 void Rig::publish(const std::string& repository) {

@@ -1,4 +1,5 @@
-// Releases that boot and are no good: one whose required service stays unhealthy, one without an engine to judge it.
+// Releases that boot and are no good: a required service stays unhealthy, a workload does not survive it, there is no
+// engine to judge it, the kernel panics and leaves its last words with UEFI's variables. And a machine that hangs.
 #include "fallback.hpp"
 
 namespace {
@@ -8,7 +9,11 @@ using vm_test::Seconds;
 qemu::Rig& rig() {
     static const qemu::RigOptions options = [] {
         qemu::RigOptions made = vm_test::rig_options("fallback-late");
-        made.trial_seconds = 60; // three boots of the release without an engine wait this long each
+        made.trial_seconds = 60; // as long each release that boots is given
+        made.more_host_yaml =
+            "health:\n"
+            "  - {name: page, command: [/usr/bin/busybox, test, '!', -e, /usr/share/rig-breaks-page]}\n"
+            "  - {name: web, unit: web}\n";
         return made;
     }();
     return vm_test::SharedRig::get(options);
@@ -37,9 +42,31 @@ BOOST_AUTO_TEST_CASE(unhealthy_service_and_the_state_it_wrote) {
     vm_test::wait_for_unit(rig());
 }
 
+BOOST_AUTO_TEST_CASE(workload_that_passed_before) {
+    rig().publish(vm_test::images().make_release("broken-workload"));
+    rig().machine().run_checked("updatectl upgrade", Seconds(300));
+    // What passes now counts then.
+    for (const char* name : {"page", "web"})
+        rig().machine().run_until(std::string("grep -q '\"name\":\"") + name + "\"' /var/lib/atoll/updater/state.json",
+                                  Seconds(120));
+    vm_test::falls_back(rig(), "broken-workload", "workload page", Seconds(500));
+    vm_test::wait_for_unit(rig());
+}
+
 BOOST_AUTO_TEST_CASE(engine_that_does_not_start) {
     vm_test::falls_back(rig(), "broken-engine", "engine", Seconds(600));
     vm_test::wait_for_unit(rig());
+}
+
+BOOST_AUTO_TEST_CASE(init_that_dies_and_its_last_words) {
+    vm_test::falls_back(rig(), "broken-init", "Kernel panic - not syncing: Attempted to kill init", Seconds(400));
+}
+
+// Real-time processes leave PID 1 no time on any CPU: it does not feed the watchdog any more.
+BOOST_AUTO_TEST_CASE(hang_that_only_the_watchdog_ends) {
+    rig().machine().post("guest-shell --hang-machine");
+    rig().machine().wait_rebooted(vm_test::boot_limit);
+    rig().wait_good(vm_test::boot_limit);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

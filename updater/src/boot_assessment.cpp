@@ -1,45 +1,99 @@
 #include "updater/boot_assessment.hpp"
 
+#include <charconv>
+
 #include "updater/boot_text.hpp"
 
 namespace updater {
 
 namespace {
 
-/// The release that should have booted and did not; nullopt when what booted is the newest.
-std::optional<Release> failed_release(const Record& record, const BootFacts& facts) {
-    if (facts.deployments.empty())
-        return std::nullopt;
-    const Release& newest = facts.deployments.front().release;
+/// How it is known that the newest deployment should have booted and did not.
+enum class Evidence {
+    none,        ///< somebody picked the older entry by hand
+    verdict,     ///< updaterd gave it up and wrote the receipt
+    init,        ///< init gave it up
+    counted_out, ///< GRUB has no try left for it
+    not_started, ///< GRUB could not load it, or stage 1 not start it
+    not_counted, ///< it was to boot for the first time, and GRUB could not write its count down
+};
+
+Evidence find_evidence(const Record& record, const BootFacts& facts, const Release& newest) {
     if (newest.revision.empty() || newest.revision == facts.booted.revision)
-        return std::nullopt;
-    // GRUB counted it and has no try left, or we asked for it: otherwise somebody picked the older entry by hand.
-    const bool counted_out = facts.trial == newest.revision && (facts.tries == "0" || facts.tries.empty());
-    const bool given_up = record.receipt_of(newest.revision) != nullptr;
-    const bool init_gave_up = facts.init_failure && facts.init_failure->revision == newest.revision;
-    if (counted_out || given_up || init_gave_up)
-        return newest;
-    return std::nullopt;
+        return Evidence::none;
+    const Receipt* receipt = record.receipt_of(newest.revision);
+    if (receipt != nullptr && receipt->condemned)
+        return Evidence::verdict;
+    if (facts.init_failure && facts.init_failure->revision == newest.revision)
+        return Evidence::init;
+    if (facts.trial == newest.revision && (facts.tries == "0" || facts.tries.empty()))
+        return Evidence::counted_out;
+    if (facts.passed == newest.revision)
+        return Evidence::not_started;
+    if (record.pending && record.pending->target.revision == newest.revision && facts.trial != newest.revision &&
+        record.pending->boot_id != facts.boot_id)
+        return Evidence::not_counted;
+    return Evidence::none;
 }
 
-Receipt receipt_for(const Record& record, const BootFacts& facts, const Release& failed) {
+void describe_count(Receipt& receipt, const BootFacts& facts, unsigned begun) {
+    receipt.found_by = "boot counter";
+    receipt.check = "boot is found good before the tries are used up";
+    if (!facts.panic.empty()) {
+        receipt.found_by = "kernel";
+        receipt.detail = "the kernel panicked; its last lines are from the firmware's store";
+        receipt.log = facts.panic;
+    } else if (receipt.boots > 0) {
+        receipt.detail = "updaterd ran, but every boot ended (power, panic or hang) before the verdict";
+    } else if (begun > 0) {
+        receipt.detail = fmt::format("{} boots got as far as stage 1 of init, none as far as updaterd: they ended by a "
+                                     "panic, a hang or a power cut",
+                                     begun);
+    } else {
+        receipt.detail = "no boot got as far as stage 1 of init: kernel or initramfs failed, or the power did; only "
+                         "GRUB's count is known";
+    }
+}
+
+Receipt receipt_for(const Record& record, const BootFacts& facts, const Release& failed, Evidence evidence) {
     Receipt receipt;
     receipt.release = failed;
     receipt.time = facts.now;
     receipt.fell_back_to = facts.booted;
-    const bool seen = record.trial && record.trial->revision == failed.revision;
-    receipt.boots = seen ? record.trial->boots : 0;
-    if (facts.init_failure && facts.init_failure->revision == failed.revision) {
+    receipt.boots = record.trial && record.trial->revision == failed.revision ? record.trial->boots : 0;
+    const unsigned begun = begun_boots(facts.begun, failed.revision);
+    bool may_be_chance = false; // power or disk may be at fault
+    switch (evidence) {
+    case Evidence::init:
         receipt.found_by = "init";
-        receipt.check = "found good within atoll.trial";
+        receipt.check = "found good within its trial";
         receipt.detail = facts.init_failure->reason;
         receipt.log = facts.init_failure->log;
-    } else {
+        break;
+    case Evidence::not_started:
+        receipt.found_by = "boot loader";
+        receipt.check = "kernel, initramfs and deployment can be started";
+        receipt.detail =
+            "GRUB could not load its files, or stage 1 of init could not start its deployment; the disk may "
+            "be damaged";
+        may_be_chance = true;
+        break;
+    case Evidence::not_counted:
         receipt.found_by = "boot counter";
-        receipt.check = "boot is found good before the tries are used up";
-        receipt.detail = seen ? "updaterd ran, but every boot ended (power, panic or hang) before the verdict"
-                              : "no boot got as far as updaterd: kernel, initramfs or init failed, or the power did; "
-                                "only GRUB's count is known";
+        receipt.check = "the boot can be counted";
+        receipt.detail = "GRUB booted the release before: it could not write its count to /boot/grub/grubenv";
+        may_be_chance = true;
+        break;
+    default:
+        describe_count(receipt, facts, begun);
+        // Boots that reached stage 1 got their try back until max_refunds: with more of them it was these that used the
+        // tries up. Otherwise it was boots that ended before stage 1, as power cuts do as well.
+        may_be_chance = facts.panic.empty() && begun <= max_refunds;
+        break;
+    }
+    if (may_be_chance && !record.was_retried(failed.commit)) {
+        receipt.condemned = false;
+        receipt.retry = true;
     }
     return receipt;
 }
@@ -97,6 +151,28 @@ std::optional<InitFailure> InitFailure::parse(std::string_view text) {
     return failure.revision.empty() ? std::nullopt : std::optional(std::move(failure));
 }
 
+PanicLines parse_panic(std::string_view text) {
+    PanicLines lines;
+    while (!text.empty()) {
+        const std::size_t end = std::min(text.find('\n'), text.size());
+        lines.push_back(plain_text(text.substr(0, end), Receipt::max_line_bytes));
+        text.remove_prefix(std::min(end + 1, text.size()));
+        if (lines.size() > Receipt::max_log_lines)
+            lines.erase(lines.begin());
+    }
+    return lines;
+}
+
+unsigned begun_boots(std::string_view begun, std::string_view revision) noexcept {
+    if (revision.empty() || !begun.starts_with(revision) || begun.size() <= revision.size() ||
+        begun[revision.size()] != '.')
+        return 0;
+    begun.remove_prefix(revision.size() + 1);
+    unsigned number = 0;
+    const auto [end, error] = std::from_chars(begun.data(), begun.data() + begun.size(), number);
+    return error == std::errc() && end == begun.data() + begun.size() ? number : 0;
+}
+
 BootAssessment assess_boot(Record& record, const BootFacts& facts) {
     BootAssessment result;
     result.has_fallback = std::any_of(facts.deployments.begin(), facts.deployments.end(), [&](const Deployment& other) {
@@ -116,6 +192,19 @@ BootAssessment assess_boot(Record& record, const BootFacts& facts) {
         record.state = record.resting();
         return result;
     }
+    const Release newest = facts.deployments.empty() ? Release{} : facts.deployments.front().release;
+    // What was found out in this boot is on record: updaterd only started again.
+    const Receipt* receipt = record.receipt_of(newest.revision);
+    const bool known = same_boot && receipt != nullptr && !receipt->condemned;
+    const Evidence evidence = known ? Evidence::none : find_evidence(record, facts, newest);
+    if (evidence != Evidence::none && evidence != Evidence::verdict)
+        result.receipt = receipt_for(record, facts, newest, evidence);
+    const bool newest_failed = evidence != Evidence::none;
+    if (newest_failed) {
+        const bool retries = result.receipt && result.receipt->retry;
+        result.put_booted_first = !retries;
+        result.clear_count = true;
+    }
     if (facts.booted.revision != facts.ok) {
         result.kind = BootKind::on_trial;
         record.pending.reset();
@@ -123,12 +212,8 @@ BootAssessment assess_boot(Record& record, const BootFacts& facts) {
         apply(record, Event::boot_on_trial);
         return result;
     }
-    if (const std::optional<Release> failed = failed_release(record, facts)) {
+    if (newest_failed) {
         result.kind = BootKind::fell_back;
-        result.put_booted_first = true;
-        const Receipt* known = record.receipt_of(failed->revision);
-        if (known == nullptr)
-            result.receipt = receipt_for(record, facts, *failed);
         record.pending.reset();
         record.judgement = State::rolled_back;
         apply(record, Event::boot_fell_back);

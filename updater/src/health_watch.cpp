@@ -48,9 +48,13 @@ std::vector<std::string> service_log(const std::string& socket, const std::strin
     if (!document.is_array() || document.get_array().empty())
         throw base::Error("service " + service + " has no container");
     const base::JsonObject container(document.get_array().front(), "list of containers");
-    const std::string id = container.required_string("Id");
+    return container_log(socket, container.required_string("Id"), lines);
+}
+
+std::vector<std::string> container_log(const std::string& socket, const std::string& container, unsigned lines) {
     std::vector<std::string> log = split_log_stream(
-        get(socket, fmt::format("/containers/{}/logs?stdout=1&stderr=1&tail={}", base::http::url_encode(id), lines),
+        get(socket,
+            fmt::format("/containers/{}/logs?stdout=1&stderr=1&tail={}", base::http::url_encode(container), lines),
             max_health)
             .body);
     if (log.size() > lines)

@@ -28,8 +28,13 @@ HealthReport HealthReport::unreachable(std::string why) {
 
 std::optional<Judge::Failure> Judge::find_failure(const HealthReport& report) {
     if (!report.reachable)
-        return Failure{"", "engined answers", report.error, false};
+        return Failure{"engined answers", report.error, {}, {}};
     std::optional<Failure> failure;
+    const auto fails = [&failure](const ServiceHealth& service, const char* check, std::string detail) {
+        if (!service.detail.empty())
+            detail += ": " + service.detail;
+        failure = Failure{fmt::format("service {} {}", service.name, check), std::move(detail), service.name, {}};
+    };
     for (const ServiceHealth& service : report.services) {
         if (!service.required || service.name == options_.own_service)
             continue;
@@ -39,24 +44,34 @@ std::optional<Judge::Failure> Judge::find_failure(const HealthReport& report) {
         if (failure)
             continue;
         if (service.state != "running")
-            failure =
-                Failure{service.name, fmt::format("service {} runs", service.name),
-                        fmt::format("state {}{}{}", service.state, service.detail.empty() ? "" : ": ", service.detail),
-                        service.state == "failed" || service.restarts > 0};
+            fails(service, "runs", "state " + service.state);
         else if (!service.health.empty() && service.health != "healthy" && service.health != "none")
-            failure = Failure{
-                service.name, fmt::format("service {} is healthy", service.name),
-                fmt::format("health {}{}{}", service.health, service.detail.empty() ? "" : ": ", service.detail),
-                service.health == "unhealthy"};
+            fails(service, "is healthy", "health " + service.health);
         else if (restarted)
-            failure = Failure{service.name, fmt::format("service {} keeps running", service.name),
-                              fmt::format("restarted {} times", service.restarts), true};
+            failure = Failure{fmt::format("service {} keeps running", service.name),
+                              fmt::format("restarted {} times", service.restarts),
+                              service.name,
+                              {}};
     }
     return failure;
 }
 
-Judge::Verdict Judge::observe(const HealthReport& report, Time now) {
-    std::optional<Failure> failure = find_failure(report);
+std::optional<Judge::Failure> Judge::find_workload_failure() const {
+    if (options_.blaming_checks.empty())
+        return std::nullopt;
+    if (!checks_)
+        return Failure{"workload checks", "not run yet", {}, {}};
+    for (const CheckResult& result : *checks_) {
+        if (result.outcome == Outcome::failed && options_.blaming_checks.contains(result.name))
+            return Failure{"workload " + result.name,
+                           fmt::format("{}: {}", result.definition, result.detail),
+                           {},
+                           result.container};
+    }
+    return std::nullopt;
+}
+
+Judge::Verdict Judge::decide(std::optional<Failure> failure, Time now) {
     if (failure) {
         failure_ = std::move(failure);
         healthy_since_.reset();
@@ -70,6 +85,18 @@ Judge::Verdict Judge::observe(const HealthReport& report, Time now) {
     if (now >= options_.deadline + options_.settle)
         return Verdict::bad;
     return Verdict::undecided;
+}
+
+Judge::Verdict Judge::observe(const HealthReport& report, Time now) {
+    std::optional<Failure> failure = find_failure(report);
+    return decide(failure ? std::move(failure) : find_workload_failure(), now);
+}
+
+Judge::Verdict Judge::observe_checks(const std::vector<CheckResult>& round, Time now) {
+    checks_ = round;
+    std::optional<Failure> failure = find_workload_failure();
+    // Only a report on the services can start or end the settle time well.
+    return failure ? decide(std::move(failure), now) : Verdict::undecided;
 }
 
 } // namespace updater

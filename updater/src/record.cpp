@@ -30,7 +30,8 @@ json::object receipt_to_json(const Receipt& receipt) {
             {"boots", receipt.boots},
             {"time", receipt.time},
             {"fell_back_to", release_to_json(receipt.fell_back_to)},
-            {"condemned", receipt.condemned}};
+            {"condemned", receipt.condemned},
+            {"retry", receipt.retry}};
 }
 
 json::object staged_to_json(const StagedUpdate& staged) {
@@ -91,7 +92,25 @@ Receipt receipt_from_json(const base::JsonObject& object) {
     receipt.time = object.integer("time");
     receipt.fell_back_to = release_from_json(object.object("fell_back_to"));
     receipt.condemned = object.boolean("condemned", true);
+    receipt.retry = object.boolean("retry");
     return receipt;
+}
+
+Baseline baseline_from_json(const base::JsonObject& object) {
+    Baseline baseline{object.string("revision"), object.integer("time"), {}};
+    for (const json::value& item : object.array("passed")) {
+        const base::JsonObject pass(item, object.name() + ": passed");
+        if (baseline.passed.size() < 64)
+            baseline.passed[pass.required_string("name")] = {pass.string("definition"), pass.integer("time")};
+    }
+    return baseline;
+}
+
+json::object baseline_to_json(const Baseline& baseline) {
+    json::array passed;
+    for (const auto& [name, pass] : baseline.passed)
+        passed.push_back(json::object{{"name", name}, {"definition", pass.definition}, {"time", pass.time}});
+    return {{"revision", baseline.revision}, {"time", baseline.time}, {"passed", std::move(passed)}};
 }
 
 State state_member(const base::JsonObject& object, std::string_view key) {
@@ -122,6 +141,12 @@ const Receipt* Record::receipt_of(std::string_view revision) const noexcept {
     return revision.empty() || found == receipts.rend() ? nullptr : &*found;
 }
 
+bool Record::was_retried(std::string_view commit) const noexcept {
+    return !commit.empty() && std::any_of(receipts.begin(), receipts.end(), [&](const Receipt& receipt) {
+        return receipt.retry && receipt.release.commit == commit;
+    });
+}
+
 void Record::add_receipt(Receipt receipt) {
     if (receipt.log.size() > Receipt::max_log_lines)
         receipt.log.erase(receipt.log.begin(), receipt.log.end() - static_cast<std::ptrdiff_t>(Receipt::max_log_lines));
@@ -140,8 +165,10 @@ void Record::add_receipt(Receipt receipt) {
 
 void Record::pardon(std::string_view commit) noexcept {
     for (Receipt& receipt : receipts) {
-        if (receipt.release.commit == commit)
+        if (receipt.release.commit == commit) {
             receipt.condemned = false;
+            receipt.retry = false;
+        }
     }
 }
 
@@ -166,6 +193,8 @@ Record parse_record(std::string_view text, const std::string& name) {
     if (const auto trial = root.object("trial"))
         record.trial = {trial->string("revision"), count(*trial, "boots"), trial->string("boot_id"),
                         std::max<std::int64_t>(trial->integer("started_ms"), 0)};
+    if (const auto baseline = root.object("baseline"))
+        record.baseline = baseline_from_json(*baseline);
     for (const json::value& item : root.array("receipts"))
         record.add_receipt(receipt_from_json(base::JsonObject(item, name + ": receipts")));
     return record;
@@ -190,6 +219,8 @@ std::string serialize_record(const Record& record) {
                                      {"boots", record.trial->boots},
                                      {"boot_id", record.trial->boot_id},
                                      {"started_ms", record.trial->started_ms}};
+    if (record.baseline)
+        root["baseline"] = baseline_to_json(*record.baseline);
     json::array receipts;
     for (const Receipt& receipt : record.receipts)
         receipts.push_back(receipt_to_json(receipt));

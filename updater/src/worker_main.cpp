@@ -18,11 +18,13 @@
 #include "base/log.hpp"
 #include "base/scope_exit.hpp"
 #include "record_json.hpp"
+#include "updater/boot_repair.hpp"
 #include "updater/boot_text.hpp"
 #include "updater/health_watch.hpp"
 #include "updater/paths.hpp"
 #include "updater/sysroot.hpp"
 #include "updater/update_pull.hpp"
+#include "updater/workload_checks.hpp"
 #include "worker/jobs.hpp"
 
 namespace {
@@ -49,6 +51,7 @@ struct Arguments {
     WorkerCall call;
     PullRequest pull;
     std::string service;
+    std::string container;
     unsigned lines = 20;
     unsigned interval_ms = 1000;
 };
@@ -77,6 +80,13 @@ std::int64_t peak_memory_kib() {
     constexpr std::string_view word = "VmHWM:";
     const std::size_t line = status.find(word);
     return line == std::string::npos ? 0 : std::strtoll(status.c_str() + line + word.size(), nullptr, 10);
+}
+
+json::object repair(const Arguments& arguments, const Paths& paths) {
+    (void)arguments;
+    const std::string booted = kernel_argument(base::read_file(paths.command_line, 64 * 1024), "atoll.rev");
+    const std::vector<std::string> done = repair_boot(paths, booted);
+    return {{"done", json::array(done.begin(), done.end())}};
 }
 
 json::object pull(const Arguments& arguments, const Paths& paths) {
@@ -111,8 +121,22 @@ json::object pull(const Arguments& arguments, const Paths& paths) {
     }
 }
 
+[[noreturn]] void watch_checks(const Arguments& arguments, const Paths& paths) {
+    // Read once: a mistake that somebody makes in the file later is no failure of a check.
+    const std::vector<base::HealthCheck> checks = base::HostConfig::load(paths.host_yaml).health;
+    for (;;) {
+        json::array results;
+        for (const CheckResult& result : run_checks(checks, paths.engine_socket))
+            results.push_back(check_to_json(result));
+        say({{"checks", std::move(results)}});
+        std::this_thread::sleep_for(std::chrono::milliseconds(arguments.interval_ms));
+    }
+}
+
 json::object logs(const Arguments& arguments, const Paths& paths) {
-    const std::vector<std::string> lines = service_log(paths.engine_socket, arguments.service, arguments.lines);
+    const std::vector<std::string> lines =
+        arguments.container.empty() ? service_log(paths.engine_socket, arguments.service, arguments.lines)
+                                    : container_log(paths.engine_socket, arguments.container, arguments.lines);
     return {{"lines", json::array(lines.begin(), lines.end())}};
 }
 
@@ -131,6 +155,7 @@ int run(int argc, char** argv) {
         return app.add_subcommand(name, text)->callback([&job, function] { job = function; });
     };
     add("inspect", "list the deployments", inspect);
+    add("repair", "mend boot entries and links that a damaged disk lost", repair);
     CLI::App* pulling = add("pull", "fetch and check an update", pull);
     pulling->add_option("--url", arguments.pull.remote.url, "repository")->required();
     pulling->add_option("--ref", arguments.pull.ref, "stream")->required();
@@ -141,12 +166,18 @@ int run(int argc, char** argv) {
     pulling->add_flag("--ignore-rollout", arguments.pull.ignore_rollout, "also when this host's turn has not come");
     add_deployment_jobs(app, arguments.call);
     add_reading_jobs(app, arguments.call);
-    bool watch = false;
-    CLI::App* watching = app.add_subcommand("watch-health", "print engined's health again and again");
-    watching->callback([&watch] { watch = true; });
-    watching->add_option("--interval-ms", arguments.interval_ms, "pause between two questions");
-    CLI::App* logging = add("logs", "last log lines of a system service", logs);
-    logging->add_option("--service", arguments.service, "name")->required();
+    using Watch = void (*)(const Arguments&, const Paths&);
+    Watch watch = nullptr;
+    auto add_watch = [&](const char* name, const char* text, Watch function) {
+        CLI::App* watching = app.add_subcommand(name, text);
+        watching->callback([&watch, function] { watch = function; });
+        watching->add_option("--interval-ms", arguments.interval_ms, "pause between two rounds");
+    };
+    add_watch("watch-health", "print engined's health again and again", watch_health);
+    add_watch("watch-checks", "run host.yaml's health checks again and again", watch_checks);
+    CLI::App* logging = add("logs", "last log lines of a system service or a container", logs);
+    CLI::Option* of_service = logging->add_option("--service", arguments.service, "name");
+    logging->add_option("--container", arguments.container, "name or id")->excludes(of_service);
     logging->add_option("--lines", arguments.lines, "how many");
 
     try {
@@ -156,9 +187,9 @@ int run(int argc, char** argv) {
     }
     answers();
     const Paths paths = Paths::below(arguments.call.root);
-    if (watch)
-        watch_health(arguments, paths);
     try {
+        if (watch != nullptr)
+            watch(arguments, paths);
         say({{"result", job != nullptr ? job(arguments, paths) : arguments.call.job(paths)}});
         return 0;
     } catch (const std::exception& error) {

@@ -41,12 +41,34 @@ struct UpdateConfig {
     std::uint64_t trial_seconds = 600; ///< then a revision nobody found good is given up
 };
 
+/// One entry of `health:`: a workload this host is for. Exactly one of the keys named after the kinds.
+struct HealthCheck {
+    enum class Kind {
+        service,         ///< a system service runs and is healthy
+        container,       ///< a container, by name
+        label,           ///< at least `at_least` containers with the label "key" or "key=value"
+        unit,            ///< the fleet unit's containers on this host
+        check_container, ///< a container, by name, that is started and has to end with exit code 0
+        command,         ///< a command in the updater's container has to end with exit code 0
+    };
+    std::string name; ///< unique: letters, digits, "-", "_" and "."
+    Kind kind = Kind::service;
+    std::string target; ///< service, container, label or unit; empty for a command
+    std::vector<std::string> command;
+    std::uint64_t at_least = 1;
+    std::uint64_t timeout_seconds = 10; ///< of check_container and command
+
+    /// "label app=shop, at least 2": tells whether two checks are the same one.
+    std::string describe() const;
+};
+
 struct HostConfig {
     std::string hostname = "atoll";
     std::optional<ListenConfig> engine;
     std::optional<ListenConfig> fleet;
     NetworkConfig network;
     UpdateConfig update;
+    std::vector<HealthCheck> health; ///< at most 64
     std::map<std::string, std::string> sysctl;
     std::vector<std::string> modules;
 

@@ -11,6 +11,7 @@ struct SysrootRequest {
     std::string repository; ///< where the commit is
     std::string commit;
     std::string ref;
+    std::string revision;                      ///< the deployment's atoll.rev, for its origin file
     std::vector<std::string> kernel_arguments; ///< without ostree= (libostree adds it)
 };
 

@@ -26,7 +26,9 @@ enum class Operation : std::uint16_t {
     reboot = 4,        ///< payload: the reason, for the log. Answered before the shutdown starts. argument: see force
     poweroff = 5,      ///< as reboot
     halt = 6,          ///< as reboot; the kernel stops and the machine stays on
-    log_read = 7,      ///< argument: first sequence number wanted; payload of the answer: LogRecord. ENODATA: no more
+    trial_length = 8,  ///< argument: seconds since the kernel started until the revision on trial is given up. From the
+                      ///< updater, which judges it; until then `atoll.trial` counts. EINVAL: not on trial, no such time
+    log_read = 7, ///< argument: first sequence number wanted; payload of the answer: LogRecord. ENODATA: no more
 };
 
 /// `argument` of reboot, poweroff and halt: no ordered stop, only sync(2).
@@ -93,5 +95,8 @@ static_assert(sizeof(LogRecord) <= sizeof(Message::payload) && std::is_trivial_v
 /// A revision that init gave up leaves this file behind, for updaterd to turn into a receipt and to delete. Text:
 /// "revision=<atoll.rev>\nreason=<one line>\nuptime=<seconds>\nlog:\n<last log lines>".
 inline constexpr const char* last_failure_path = "/var/lib/atoll/init/last-failure";
+
+/// The last lines of the kernel's log before it panicked, where the firmware kept them; for a receipt, too.
+inline constexpr const char* last_panic_path = "/var/lib/atoll/init/last-panic";
 
 } // namespace init

@@ -40,6 +40,12 @@ struct MachineOptions {
     std::uint64_t disk_size = 0; ///< bytes of the overlay when larger than the base image
     /// File in `directory` that gets every write of the disk since the last start (QEMU's blklogwrites); empty: none.
     std::string write_log;
+    /// Sectors of the disk (of 512 bytes) that fail whenever they are read or written, as on a worn-out one.
+    struct DiskError {
+        std::uint64_t sector = 0;
+        bool on_write = false;
+    };
+    std::vector<DiskError> disk_errors;
     /// Files of the config drive by name; empty: no drive. Made anew by every `create`.
     std::map<std::string, std::string> config_drive;
     /// Ports of the guest that get a free port on the host's loopback.

@@ -20,6 +20,7 @@ struct RigOptions {
     Firmware firmware = Firmware::uefi;
     unsigned settle_seconds = 5;
     unsigned trial_seconds = 120;
+    std::string more_host_yaml; ///< whole lines
     std::vector<std::uint16_t> more_ports;
     std::uint16_t server_port = 0; ///< of the update server; 0: a free one
     bool die_with_parent = true;

@@ -42,7 +42,7 @@ int main(int argc, char** argv) {
             if (everything) {
                 all.make_release("next", Signature::none);
                 all.make_release("next", Signature::foreign);
-                words = {"broken-kernel", "broken-init", "broken-engine", "broken-service"};
+                words = {"broken-kernel", "broken-init", "broken-engine", "broken-service", "broken-workload"};
             }
             for (const std::string& name : words)
                 all.make_release(name);

@@ -72,6 +72,11 @@ std::vector<std::string> FakeInit::reboots() const {
     return reboots_;
 }
 
+std::vector<std::uint64_t> FakeInit::trials() const {
+    const std::lock_guard lock(mutex_);
+    return trials_;
+}
+
 void FakeInit::serve() {
     for (;;) {
         const base::UniqueFd peer(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
@@ -86,6 +91,8 @@ void FakeInit::serve() {
                     good_.push_back(text);
                 else if (message.operation == static_cast<std::uint16_t>(init::Operation::reboot))
                     reboots_.push_back(text);
+                else if (message.operation == static_cast<std::uint16_t>(init::Operation::trial_length))
+                    trials_.push_back(message.argument);
             }
             message.length = 0;
             message.error = 0;

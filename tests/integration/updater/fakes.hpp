@@ -33,6 +33,7 @@ public:
     ~FakeInit();
     std::vector<std::string> good_revisions() const;
     std::vector<std::string> reboots() const;
+    std::vector<std::uint64_t> trials() const; ///< seconds
 
 private:
     void serve();
@@ -40,6 +41,7 @@ private:
     mutable std::mutex mutex_;
     std::vector<std::string> good_;
     std::vector<std::string> reboots_;
+    std::vector<std::uint64_t> trials_;
     std::thread thread_;
 };
 

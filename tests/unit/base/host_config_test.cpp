@@ -52,6 +52,13 @@ BOOST_AUTO_TEST_CASE(bad_host_names_are_refused) {
         BOOST_CHECK_THROW(base::HostConfig::parse("hostname: " + name + "\n", "host.yaml"), base::ConfigError);
 }
 
+BOOST_AUTO_TEST_CASE(trials_have_an_end) {
+    for (const char* wrong : {"settle: 0s", "settle: 2h", "trial: 500ms", "trial: 25h"})
+        BOOST_CHECK_THROW(base::HostConfig::parse(fmt::format("update: {{{}}}\n", wrong), "host.yaml"),
+                          base::ConfigError);
+    BOOST_TEST(base::HostConfig::parse("update: {trial: 1d}\n", "host.yaml").update.trial_seconds == 86400U);
+}
+
 BOOST_AUTO_TEST_CASE(no_file_means_defaults) {
     BOOST_TEST(base::HostConfig::load("/nonexistent/host.yaml").hostname == "atoll");
 }

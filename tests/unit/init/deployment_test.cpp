@@ -62,4 +62,19 @@ BOOST_AUTO_TEST_CASE(only_a_deployment_is_one) {
     BOOST_TEST(sysroot.resolve("/", path) == ENOTDIR);
 }
 
+BOOST_AUTO_TEST_CASE(without_its_links_it_is_found_by_its_revision) {
+    const Sysroot sysroot;
+    const std::string deploy = sysroot.root + "/ostree/deploy/atoll/deploy/";
+    base::write_durable(deploy + "abc.0.origin", "[origin]\nrefspec=x\n\n[atoll]\nrevision=00000000000000aa\n");
+    base::write_durable(deploy + "gone.0.origin", "[atoll]\nrevision=00000000000000bb\n");
+    fs::create_symlink("abc.0.origin", deploy + "link.0.origin");
+    init::Path path;
+    BOOST_TEST(init::find_deployment_by_revision(sysroot.root.c_str(), "00000000000000aa", path));
+    BOOST_TEST(path.view() == deploy + "abc.0");
+    // The directory is gone, there is no such revision, no revision at all, no sysroot.
+    for (const char* revision : {"00000000000000bb", "00000000000000a", "x", ""})
+        BOOST_TEST(!init::find_deployment_by_revision(sysroot.root.c_str(), revision, path), revision);
+    BOOST_TEST(!init::find_deployment_by_revision("/nowhere", "00000000000000aa", path));
+}
+
 BOOST_AUTO_TEST_SUITE_END()

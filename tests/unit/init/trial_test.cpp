@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/grub_env.hpp"
+#include "grub_block.hpp"
 
 namespace {
 
@@ -68,6 +69,22 @@ BOOST_AUTO_TEST_CASE(who_has_no_revision_is_not_judged) {
         trial.begin(arguments, no_block);
         BOOST_TEST(!trial.on_trial());
     }
+}
+
+BOOST_AUTO_TEST_CASE(the_updater_says_how_long_it_judges) {
+    init::Trial trial;
+    BOOST_TEST(!trial.extend(100)); // nothing is on trial yet
+    trial.begin(arguments, block("aa"));
+    for (const std::uint64_t none : {UINT64_C(0), init::max_trial_seconds + 1, UINT64_MAX})
+        BOOST_TEST(!trial.extend(none));
+    BOOST_TEST(trial.deadline() == 90'000U);
+    BOOST_TEST(trial.extend(300));
+    BOOST_TEST(trial.deadline() == 300'000U);
+    BOOST_TEST(trial.extend(30)); // shorter is its decision, too
+    BOOST_TEST(trial.deadline() == 30'000U);
+    BOOST_TEST(trial.good("0123456789abcdef"));
+    BOOST_TEST(!trial.extend(300));
+    BOOST_TEST(!trial.on_trial());
 }
 
 BOOST_AUTO_TEST_CASE(the_note_has_the_last_lines) {

@@ -93,16 +93,168 @@ BOOST_AUTO_TEST_CASE(fell_back_without_a_trace) {
     facts.tries = "0";
     const BootAssessment boot = assess_boot(record, facts);
     BOOST_TEST(is(boot.kind, BootKind::fell_back));
-    BOOST_TEST(boot.put_booted_first);
     BOOST_TEST((record.state == State::rolled_back));
     BOOST_TEST((record.judgement == State::rolled_back));
     BOOST_TEST_REQUIRE(boot.receipt.has_value());
     BOOST_TEST(boot.receipt->found_by == "boot counter");
     BOOST_TEST(boot.receipt->boots == 0U);
-    BOOST_TEST(boot.receipt->detail.find("no boot got as far as updaterd") != std::string::npos);
+    BOOST_TEST(boot.receipt->detail.find("no boot got as far as stage 1") != std::string::npos);
     BOOST_TEST((boot.receipt->release == new_release));
     BOOST_TEST((boot.receipt->fell_back_to == old_release));
+}
+
+namespace {
+
+/// The old release runs after the new one's tries were used up.
+BootFacts counted_out(const std::string& begun = {}) {
+    BootFacts facts = facts_of(old_release, old_release.revision);
+    facts.trial = new_release.revision;
+    facts.tries = "0";
+    facts.begun = begun;
+    return facts;
+}
+
+/// What the daemon makes of an assessment.
+void keep(Record& record, const BootAssessment& boot) {
+    if (boot.receipt)
+        record.add_receipt(*boot.receipt);
+}
+
+} // namespace
+
+BOOST_AUTO_TEST_CASE(tries_used_up_before_stage_1_condemn_at_the_second_time_only) {
+    Record record = record_before();
+    BootAssessment boot = assess_boot(record, counted_out());
+    BOOST_TEST(boot.clear_count); // it stays first: the next boot tries it once more
+    BOOST_TEST(!boot.put_booted_first);
+    BOOST_TEST(boot.receipt->retry);
+    BOOST_TEST(!boot.receipt->condemned);
+    keep(record, boot);
+    BOOST_TEST(record.condemned(new_release.commit) == nullptr);
+
+    // updaterd starts again in the same boot, also when GRUB's notes could not be cleared.
+    boot = assess_boot(record, counted_out());
+    BOOST_TEST(is(boot.kind, BootKind::same));
+    BOOST_TEST(!boot.receipt.has_value());
+    BOOST_TEST((record.state == State::rolled_back));
+
+    // The next boot is the old one again, the tries were used up again.
+    BootFacts facts = counted_out();
+    facts.boot_id = "boot-3";
+    boot = assess_boot(record, facts);
+    BOOST_TEST_REQUIRE(boot.receipt.has_value());
     BOOST_TEST(boot.receipt->condemned);
+    BOOST_TEST(!boot.receipt->retry);
+    BOOST_TEST(boot.put_booted_first);
+    keep(record, boot);
+    BOOST_TEST(record.condemned(new_release.commit) != nullptr);
+    BOOST_TEST(is(assess_boot(record, facts).kind, BootKind::fell_back)); // and stays so
+}
+
+BOOST_AUTO_TEST_CASE(the_second_chance_is_the_commits_and_found_good_it_has_another) {
+    Record record = record_before();
+    keep(record, assess_boot(record, counted_out()));
+    BootFacts facts = counted_out();
+    facts.boot_id = "boot-3";
+    const std::string again = "00000000000000aa"; // deployed anew
+    facts.deployments.front().release.revision = facts.trial = again;
+    BOOST_TEST(assess_boot(record, facts).receipt->condemned);
+    record = record_before();
+    keep(record, assess_boot(record, counted_out()));
+    record.pardon(new_release.commit);
+    facts = counted_out();
+    facts.boot_id = "boot-3";
+    BOOST_TEST(!assess_boot(record, facts).receipt->condemned);
+}
+
+BOOST_AUTO_TEST_CASE(boots_that_end_after_stage_1_condemn_when_they_used_the_tries_up) {
+    const std::string revision = new_release.revision;
+    for (const auto& [begun, condemned] :
+         std::vector<std::pair<std::string, bool>>{{revision + ".5", true},
+                                                   {revision + ".3", true},
+                                                   {revision + ".2", false},
+                                                   {revision + ".1", false},
+                                                   {old_release.revision + ".6", false},
+                                                   {"rubbish", false}}) {
+        Record record = record_before();
+        const BootAssessment boot = assess_boot(record, counted_out(begun));
+        BOOST_TEST(boot.receipt->condemned == condemned, begun);
+        BOOST_TEST(boot.put_booted_first == condemned, begun);
+    }
+    Record record = record_before();
+    BOOST_TEST(
+        assess_boot(record, counted_out(revision + ".6")).receipt->detail.find("6 boots got as far as stage 1") !=
+        std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_panic_on_record_condemns) {
+    Record record = record_before();
+    BootFacts facts = counted_out();
+    facts.panic = {"Kernel panic - not syncing: rig"};
+    const BootAssessment boot = assess_boot(record, facts);
+    BOOST_TEST(boot.receipt->condemned);
+    BOOST_TEST(boot.receipt->found_by == "kernel");
+    BOOST_TEST(boot.receipt->log == facts.panic, boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(what_could_not_be_started_is_tried_once_more) {
+    Record record = record_before();
+    BootFacts facts = facts_of(old_release, old_release.revision);
+    facts.trial = new_release.revision;
+    facts.tries = "2";
+    facts.passed = new_release.revision;
+    BootAssessment boot = assess_boot(record, facts);
+    BOOST_TEST(is(boot.kind, BootKind::fell_back));
+    BOOST_TEST(boot.receipt->found_by == "boot loader");
+    BOOST_TEST(boot.receipt->retry);
+    BOOST_TEST(!boot.put_booted_first);
+    keep(record, boot);
+    facts.boot_id = "boot-3";
+    boot = assess_boot(record, facts);
+    BOOST_TEST(boot.receipt->condemned);
+    BOOST_TEST(boot.put_booted_first);
+}
+
+BOOST_AUTO_TEST_CASE(a_good_one_that_cannot_be_started_any_more) {
+    // The disk lost the newest, which is `ok`; the one before runs, and is judged as any other.
+    Record record = record_before();
+    record.pending.reset();
+    BootFacts facts = facts_of(old_release, new_release.revision);
+    facts.passed = new_release.revision;
+    const BootAssessment boot = assess_boot(record, facts);
+    BOOST_TEST(is(boot.kind, BootKind::on_trial));
+    BOOST_TEST_REQUIRE(boot.receipt.has_value());
+    BOOST_TEST((boot.receipt->release == new_release));
+    BOOST_TEST(boot.clear_count);
+}
+
+BOOST_AUTO_TEST_CASE(a_count_that_grub_cannot_write) {
+    Record record = record_before();
+    BootFacts facts = facts_of(old_release, old_release.revision);
+    BootAssessment boot = assess_boot(record, facts);
+    BOOST_TEST(is(boot.kind, BootKind::fell_back));
+    BOOST_TEST(boot.receipt->check == "the boot can be counted");
+    BOOST_TEST(boot.receipt->retry);
+    // Without a pending change somebody picked the older entry.
+    record = record_before();
+    record.pending.reset();
+    boot = assess_boot(record, facts);
+    BOOST_TEST(is(boot.kind, BootKind::good));
+    BOOST_TEST(!boot.receipt.has_value());
+}
+
+BOOST_AUTO_TEST_CASE(stage_1s_count) {
+    BOOST_TEST(begun_boots("0000000000000002.4", "0000000000000002") == 4U);
+    for (const char* none : {"", "0000000000000002", "0000000000000002.", "0000000000000002.x", "0000000000000002.4x",
+                             "0000000000000003.4", "0000000000000002.-1"})
+        BOOST_TEST(begun_boots(none, "0000000000000002") == 0U, none);
+    BOOST_TEST(begun_boots(".4", "") == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(lines_of_a_panic) {
+    BOOST_TEST(parse_panic("a\n\x1b[0mb\n") == (PanicLines{"a", "?[0mb"}), boost::test_tools::per_element());
+    BOOST_TEST(parse_panic("").empty());
+    BOOST_TEST(parse_panic(std::string(1000, '\n')).size() == Receipt::max_log_lines);
 }
 
 BOOST_AUTO_TEST_CASE(fell_back_after_boots_that_updaterd_saw) {
@@ -128,6 +280,7 @@ BOOST_AUTO_TEST_CASE(fell_back_with_what_init_saw) {
     BOOST_TEST(boot.receipt->found_by == "init");
     BOOST_TEST(boot.receipt->detail == "engined does not start");
     // A note about another revision says nothing of this one.
+    BOOST_TEST(boot.receipt->condemned); // a verdict, no power cut
     record = record_before();
     facts.init_failure->revision = "00000000000000ff";
     BOOST_TEST(assess_boot(record, facts).receipt->found_by == "boot counter");

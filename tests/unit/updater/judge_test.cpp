@@ -69,22 +69,18 @@ BOOST_AUTO_TEST_CASE(bad_at_the_deadline_with_the_reason) {
     BOOST_TEST(is(trial.observe(report("running", "unhealthy"), 60s), Judge::Verdict::bad));
     BOOST_TEST(trial.failure()->check == "service network is healthy");
     BOOST_TEST(trial.failure()->detail == "health unhealthy: why");
-    BOOST_TEST(trial.failure()->definite);
 }
 
-BOOST_AUTO_TEST_CASE(what_is_definite) {
+BOOST_AUTO_TEST_CASE(whose_log_explains_it) {
     Judge trial = judge();
     trial.observe(HealthReport::unreachable("no socket"), 0s);
-    BOOST_TEST(!trial.failure()->definite);
+    BOOST_TEST(trial.failure()->check == "engined answers");
     BOOST_TEST(trial.failure()->detail == "no socket");
-    trial.observe(report("running", "starting"), 1s);
-    BOOST_TEST(!trial.failure()->definite);
+    BOOST_TEST(trial.failure()->service.empty());
     trial.observe(report("starting", ""), 2s);
-    BOOST_TEST(!trial.failure()->definite);
-    trial.observe(report("failed", ""), 3s);
-    BOOST_TEST(trial.failure()->definite);
-    trial.observe(report("starting", "", 3), 4s); // starts again and again
-    BOOST_TEST(trial.failure()->definite);
+    BOOST_TEST(trial.failure()->check == "service network runs");
+    BOOST_TEST(trial.failure()->detail == "state starting: why");
+    BOOST_TEST(trial.failure()->service == "network");
 }
 
 BOOST_AUTO_TEST_CASE(healthy_at_the_deadline_gets_its_settle_time) {
@@ -106,6 +102,60 @@ BOOST_AUTO_TEST_CASE(no_report_at_all) {
     const Judge trial = judge();
     BOOST_TEST(is(trial.expired(59s), Judge::Verdict::undecided));
     BOOST_TEST(is(trial.expired(60s), Judge::Verdict::bad));
+}
+
+namespace {
+
+Judge judge_of_workload() {
+    return Judge(Judge::Options{.settle = 10s, .deadline = 60s, .own_service = "updater", .blaming_checks = {"shop"}});
+}
+
+std::vector<CheckResult> round(Outcome shop, Outcome other = Outcome::passed) {
+    return {{"other", other, "", "", "container other"}, {"shop", shop, "why not", "shop-1", "label app=shop"}};
+}
+
+} // namespace
+
+BOOST_AUTO_TEST_CASE(nothing_is_good_before_the_checks_that_count_were_run) {
+    Judge trial = judge_of_workload();
+    trial.observe(report("running", "healthy"), 0s);
+    BOOST_TEST(is(trial.observe(report("running", "healthy"), 30s), Judge::Verdict::undecided));
+    BOOST_TEST(trial.failure()->check == "workload checks");
+    BOOST_TEST(is(trial.observe_checks(round(Outcome::passed), 31s), Judge::Verdict::undecided));
+    BOOST_TEST(is(trial.observe(report("running", "healthy"), 32s), Judge::Verdict::undecided));
+    BOOST_TEST(is(trial.observe(report("running", "healthy"), 42s), Judge::Verdict::good));
+    Judge never = judge_of_workload();
+    BOOST_TEST(is(never.observe(report("running", "healthy"), 60s), Judge::Verdict::bad));
+}
+
+BOOST_AUTO_TEST_CASE(a_workload_that_fails_condemns_at_the_deadline) {
+    Judge trial = judge_of_workload();
+    trial.observe_checks(round(Outcome::passed), 0s);
+    trial.observe(report("running", "healthy"), 0s);
+    BOOST_TEST(is(trial.observe_checks(round(Outcome::failed), 9s), Judge::Verdict::undecided));
+    BOOST_TEST(!trial.healthy_since().has_value()); // the settle time starts again
+    BOOST_TEST(is(trial.observe(report("running", "healthy"), 12s), Judge::Verdict::undecided));
+    BOOST_TEST(is(trial.observe_checks(round(Outcome::failed), 60s), Judge::Verdict::bad));
+    BOOST_TEST(trial.failure()->check == "workload shop");
+    BOOST_TEST(trial.failure()->detail == "label app=shop: why not");
+    BOOST_TEST(trial.failure()->container == "shop-1");
+}
+
+BOOST_AUTO_TEST_CASE(what_cannot_be_told_or_did_not_pass_before_does_not_count) {
+    for (const auto& harmless : {round(Outcome::unknown), round(Outcome::passed, Outcome::failed)}) {
+        Judge trial = judge_of_workload();
+        trial.observe_checks(harmless, 0s);
+        trial.observe(report("running", "healthy"), 0s);
+        trial.observe_checks(harmless, 9s);
+        BOOST_TEST(is(trial.observe(report("running", "healthy"), 10s), Judge::Verdict::good));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_failing_service_comes_before_a_failing_workload) {
+    Judge trial = judge_of_workload();
+    trial.observe_checks(round(Outcome::failed), 0s);
+    trial.observe(report("running", "unhealthy"), 1s);
+    BOOST_TEST(trial.failure()->check == "service network is healthy");
 }
 
 BOOST_AUTO_TEST_CASE(health_documents) {

@@ -28,14 +28,21 @@ struct InitFailure {
     static std::optional<InitFailure> parse(std::string_view text);
 };
 
+/// Lines of the last kernel panic, as init found them in the firmware's persistent store (last_panic_path).
+using PanicLines = std::vector<std::string>;
+PanicLines parse_panic(std::string_view text);
+
 struct BootFacts {
     Release booted; ///< its revision is the kernel's atoll.rev; empty when the kernel has none
     std::string boot_id;
-    std::string ok;    ///< `ok=` of grubenv
-    std::string trial; ///< `trial=` of grubenv
-    std::string tries; ///< `tries=` of grubenv
+    std::string ok;     ///< `ok=` of grubenv
+    std::string trial;  ///< `trial=` of grubenv
+    std::string tries;  ///< `tries=` of grubenv
+    std::string begun;  ///< `begun=` of grubenv: stage 1's count, REVISION.N
+    std::string passed; ///< `passed=` of grubenv: the revision that GRUB or stage 1 could not start
     std::vector<Deployment> deployments;
     std::optional<InitFailure> init_failure;
+    PanicLines panic;           ///< empty: none known
     std::int64_t now = 0;       ///< seconds since 1970
     std::int64_t uptime_ms = 0; ///< since the kernel started
 };
@@ -53,8 +60,16 @@ struct BootAssessment {
     std::optional<Receipt> receipt;  ///< of the revision that failed, when there is none yet
     bool staged_is_deployed = false; ///< the staged update has its boot entry: nothing is staged any more
     bool put_booted_first = false;   ///< the order of the boot entries should say what was found out
-    bool has_fallback = false;       ///< another deployment is there to go back to
+    bool clear_count = false; ///< GRUB's and stage 1's notes are used up: with them gone a newest deployment that stays
+                              ///< first is tried once more at the next boot
+    bool has_fallback = false; ///< another deployment is there to go back to
 };
+
+/// N of `begun` when it is about `revision`; 0 otherwise.
+unsigned begun_boots(std::string_view begun, std::string_view revision) noexcept;
+
+/// As many boots that stopped after stage 1 are given back their try (init/src/boot_count.hpp).
+inline constexpr unsigned max_refunds = 2;
 
 /// Also brings `record` up to date: state, boot id, trial, pending and staged.
 BootAssessment assess_boot(Record& record, const BootFacts& facts);

@@ -1,13 +1,17 @@
-// Decides whether a revision on trial is good: everything required healthy, without a restart, for the settle time;
-// bad when that has not come by the deadline. Pure: fed with reports and a clock.
+// Decides whether a revision on trial is good: everything required healthy, without a restart, for the settle time,
+// and the workload checks that passed before the update pass again; bad when that has not come by the deadline. Pure:
+// fed with reports and a clock.
 #pragma once
 #include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "updater/workload.hpp"
 
 namespace updater {
 
@@ -42,20 +46,24 @@ public:
         Time deadline{600'000};
         /// The service we run as: it counts as healthy, since its health would wait for our verdict.
         std::string own_service = "updater";
+        /// Names of the workload checks whose failure is held against the revision (Baseline::blames).
+        std::set<std::string> blaming_checks;
     };
 
     /// What stood in the way at the last report.
     struct Failure {
-        std::string service; ///< empty when engined itself did not answer
         std::string check;
         std::string detail;
-        /// A required service was seen to fail, so another boot of the same revision would fail as well.
-        bool definite = false;
+        /// Whose last log lines explain it: a system service, or a container; both empty when engined does not answer.
+        std::string service;
+        std::string container;
     };
 
     explicit Judge(Options options) : options_(std::move(options)) {}
 
     Verdict observe(const HealthReport& report, Time now);
+    /// A round of workload checks. Until the first one nothing is known of those that count, and nothing is good.
+    Verdict observe_checks(const std::vector<CheckResult>& round, Time now);
     /// The deadline also counts when no report comes.
     Verdict expired(Time now) const noexcept { return now >= options_.deadline ? Verdict::bad : Verdict::undecided; }
 
@@ -66,8 +74,11 @@ public:
 
 private:
     std::optional<Failure> find_failure(const HealthReport& report);
+    std::optional<Failure> find_workload_failure() const;
+    Verdict decide(std::optional<Failure> failure, Time now);
 
     Options options_;
+    std::optional<std::vector<CheckResult>> checks_; ///< the last round
     std::optional<Time> healthy_since_;
     std::optional<Failure> failure_;
     std::map<std::string, std::int64_t> restarts_;

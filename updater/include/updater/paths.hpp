@@ -20,6 +20,7 @@ struct Paths {
     std::string engine_socket = "/run/atoll/engine.sock";
     std::string init_socket = "/run/atoll/init.sock";
     std::string init_failure = "/var/lib/atoll/init/last-failure";
+    std::string last_panic = "/var/lib/atoll/init/last-panic";
     /// Holds the booted revision once it is good: who migrates state under /var waits for it.
     std::string good_revision = "/run/atoll/good-revision";
 

@@ -10,6 +10,7 @@
 
 #include "updater/kernel_arguments.hpp"
 #include "updater/state_machine.hpp"
+#include "updater/workload.hpp"
 
 namespace updater {
 
@@ -71,6 +72,7 @@ struct Receipt {
     std::int64_t time = 0;
     Release fell_back_to;
     bool condemned = true; ///< its commit is not tried again until told so
+    bool retry = false;    ///< power may have been cut, or the disk was at fault: tried once more at the next boot
 
     static constexpr std::size_t max_log_lines = 40;
     static constexpr std::size_t max_line_bytes = 500;
@@ -84,7 +86,8 @@ struct Record {
     std::optional<PendingBoot> pending;
     std::optional<Trial> trial;
     std::optional<MergeNotes> notes;
-    std::vector<Receipt> receipts; ///< oldest first, at most `max_receipts`
+    std::optional<Baseline> baseline; ///< of the workload checks, for the update that waits for its reboot
+    std::vector<Receipt> receipts;    ///< oldest first, at most `max_receipts`
     std::string last_error;
 
     static constexpr std::size_t max_receipts = 16;
@@ -95,6 +98,8 @@ struct Record {
     /// The newest receipt that condemns `commit`, or nullptr.
     const Receipt* condemned(std::string_view commit) const noexcept;
     const Receipt* receipt_of(std::string_view revision) const noexcept;
+    /// `commit` was given up before without being condemned: it had its second chance.
+    bool was_retried(std::string_view commit) const noexcept;
     void add_receipt(Receipt receipt);
     /// Lets `commit` be tried again.
     void pardon(std::string_view commit) noexcept;

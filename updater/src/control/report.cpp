@@ -45,7 +45,10 @@ void add_receipt(std::string& out, const json::value& item) {
     out += fmt::format("\n{} failed on {}: {}\n  {}\n", release.describe(), render_time(receipt.integer("time")),
                        receipt.string("check"), receipt.string("detail"));
     out += fmt::format("  seen by {}, boots that got as far as updaterd: {}{}\n", receipt.string("found_by"),
-                       receipt.integer("boots"), receipt.boolean("condemned") ? "; not tried again unless forced" : "");
+                       receipt.integer("boots"),
+                       receipt.boolean("condemned") ? "; not tried again unless forced"
+                       : receipt.boolean("retry") ? "; power or disk may be at fault: tried once more at the next boot"
+                                                  : "");
     for (const std::string& line : receipt.strings("log"))
         out += "  | " + line + "\n";
 }

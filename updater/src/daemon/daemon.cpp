@@ -37,6 +37,7 @@ void Daemon::start() {
         change(Event::ended);
     }
     assess();
+    follow_baseline();
     bus_ = std::make_unique<BusServer>(
         loop_, paths_.bus_socket, [this] { return view(); }, [this](const BusCall& call) { handle(call); });
     base::log_info("{} is booted, state {}", booted_.describe(), to_string(record_.state));
@@ -52,6 +53,15 @@ bool Daemon::tell_init_good() noexcept {
     }
 }
 
+/// init gives the revision up by itself some time after we would have: when we are gone.
+void Daemon::tell_init_trial(std::chrono::seconds deadline) noexcept {
+    try {
+        init::Client::connect(paths_.init_socket).trial_length(static_cast<std::uint64_t>(deadline.count()));
+    } catch (const std::exception& error) {
+        base::log_warning("{}", error.what());
+    }
+}
+
 void Daemon::ask_reboot(const std::string& reason) {
     init::Client::connect(paths_.init_socket).reboot(reason);
 }
@@ -62,6 +72,7 @@ void Daemon::change(Event event) {
         throw base::Error(fmt::format("not possible while the state is {}", to_string(record_.state)));
     const State before = std::exchange(record_.state, *after);
     save();
+    follow_baseline();
     if (before == *after)
         return;
     base::log_info("{} -> {} ({})", to_string(before), to_string(*after), to_string(event));
@@ -70,11 +81,13 @@ void Daemon::change(Event event) {
 }
 
 // A full or broken /var must not keep a boot from being judged or rolled back.
-void Daemon::save() noexcept {
+bool Daemon::save() noexcept {
     try {
         save_record(paths_.state_file(), record_);
+        return true;
     } catch (const std::exception& error) {
         base::log_error("state not written: {}", error.what());
+        return false;
     }
 }
 

@@ -36,19 +36,23 @@ private:
     // daemon.cpp: state, workers, init
     void handle(const BusCall& call);
     void change(Event event);
-    void save() noexcept;
+    bool save() noexcept; ///< false: logged
     void fail(const std::string& what) noexcept;
     std::vector<std::string> worker(std::vector<std::string> arguments) const;
     bool on_trial() const noexcept { return record_.state == State::trying; }
     /// Tells init; false and logged when it is not there.
     bool tell_init_good() noexcept;
+    void tell_init_trial(std::chrono::seconds deadline) noexcept;
     void ask_reboot(const std::string& reason);
 
     // daemon_boot.cpp: what this boot means
+    void repair();
     void assess();
     void refresh_deployments();
     void confirm_good();
     void write_ok();
+    void clear_count(const std::string& revision) noexcept;
+    void put_booted_first();
 
     // daemon_status.cpp: what is told
     BusView view() const;
@@ -102,10 +106,17 @@ private:
     // daemon_trial.cpp: judging the boot
     void start_judging();
     void watch_health();
+    void watch_workload();
     void on_health(const HealthReport& report);
+    void stop_judging();
     void on_verdict(Judge::Verdict verdict);
     void give_up();
     void write_receipt(Judge::Failure failure, std::vector<std::string> log);
+
+    // daemon_baseline.cpp: how the workloads do before the reboot into another release
+    void follow_baseline();
+    void start_baseline();
+    void on_baseline(const base::json::object& line);
 
     EventLoop& loop_;
     Paths paths_;
@@ -122,9 +133,11 @@ private:
     std::unique_ptr<WorkerJob> query_job_;
     std::unique_ptr<WorkerJob> tidy_job_; ///< removes what a factory reset replaced
     std::unique_ptr<WorkerJob> health_job_;
+    std::unique_ptr<WorkerJob> checks_job_; ///< of the trial, or of the baseline
     std::unique_ptr<WorkerJob> log_job_;
     std::unique_ptr<EventLoop::Watch> deadline_;
     std::unique_ptr<EventLoop::Watch> retry_;
+    std::unique_ptr<EventLoop::Watch> checks_retry_;
     std::optional<Judge> judge_;
     bool given_up_ = false;
     std::unique_ptr<BusServer> bus_; ///< last: its clients' calls reach everything above

@@ -53,7 +53,22 @@ void Daemon::refresh_deployments() {
     }
 }
 
+/// Before the deployments are read for the first time.
+void Daemon::repair() {
+    const WorkerResult result = run_worker(worker({"repair"}), inspect_timeout);
+    if (!result.ok) {
+        base::log_error("repair of the boot files: {}", result.error);
+        return;
+    }
+    const json::value document(result.result);
+    for (const std::string& line : base::JsonObject(document, "repair").strings("done")) {
+        base::log_warning("repaired: {}", line);
+        history_.add("repaired", {}, line);
+    }
+}
+
 void Daemon::assess() {
+    repair();
     const std::string revision = kernel_argument(first_line(paths_.command_line), "atoll.rev");
     refresh_deployments();
     booted_.revision = revision;
@@ -66,8 +81,11 @@ void Daemon::assess() {
                           grub_ok_,
                           env.get("trial"),
                           env.get("tries"),
+                          env.get("begun"),
+                          env.get("passed"),
                           deployments_,
                           init_failure ? InitFailure::parse(*init_failure) : std::nullopt,
+                          parse_panic(base::read_file_if_exists(paths_.last_panic, max_small_file).value_or("")),
                           std::time(nullptr),
                           boot_time().count()};
     const State before = record_.state;
@@ -79,7 +97,12 @@ void Daemon::assess() {
         history_.add("given up", boot.receipt->release, boot.receipt->check + ": " + boot.receipt->detail);
         record_.add_receipt(*boot.receipt);
     }
-    save();
+    // On disk before GRUB's notes go: a machine that loses power between the two comes to the same conclusion again.
+    const bool recorded = save();
+    if (boot.clear_count && recorded)
+        clear_count(deployments_.front().release.revision);
+    if (boot.put_booted_first)
+        put_booted_first();
 
     switch (boot.kind) {
     case BootKind::on_trial:
@@ -91,16 +114,6 @@ void Daemon::assess() {
             history_.add("rolled back", booted_, "the newer release failed, see its receipt");
         base::log_error("fell back to {}", booted_.describe());
         confirm_good();
-        job_ = std::make_unique<WorkerJob>(
-            loop_, WorkerJob::Options{.argv = worker({"put-first", "--revision", booted_.revision}),
-                                      .on_end =
-                                          [this](const WorkerResult& result) {
-                                              job_.reset();
-                                              if (!result.ok)
-                                                  fail("put the booted deployment first: " + result.error);
-                                              refresh_deployments();
-                                          },
-                                      .dies_with_us = false});
         break;
     case BootKind::good:
     case BootKind::same:
@@ -113,12 +126,43 @@ void Daemon::assess() {
     }
 }
 
+/// So that the next boots do not depend on GRUB's environment.
+void Daemon::put_booted_first() {
+    job_ = std::make_unique<WorkerJob>(
+        loop_, WorkerJob::Options{.argv = worker({"put-first", "--revision", booted_.revision}),
+                                  .on_end =
+                                      [this](const WorkerResult& result) {
+                                          job_.reset();
+                                          if (!result.ok)
+                                              fail("put the booted deployment first: " + result.error);
+                                          refresh_deployments();
+                                      },
+                                  .dies_with_us = false});
+}
+
+/// Forgets what GRUB and stage 1 noted of a newest deployment that did not boot.
+void Daemon::clear_count(const std::string& revision) noexcept {
+    try {
+        base::GrubEnv env = base::GrubEnv::load(paths_.grub_env);
+        if (env.get("trial") == revision) {
+            env.unset("trial");
+            env.unset("tries");
+        }
+        env.unset("begun");
+        env.unset("passed");
+        env.store_in_place(paths_.grub_env);
+    } catch (const base::Error& error) {
+        base::log_error("{}", base::error_chain(error));
+    }
+}
+
 void Daemon::confirm_good() {
     tell_init_good();
     try {
         base::write_durable(paths_.good_revision, booted_.revision + "\n");
         std::error_code ignored; // what init wrote is in a receipt by now, or about a boot that is past
         std::filesystem::remove(paths_.init_failure, ignored);
+        std::filesystem::remove(paths_.last_panic, ignored);
     } catch (const base::Error& error) {
         base::log_error("{}", error.what());
     }
@@ -129,18 +173,17 @@ void Daemon::confirm_good() {
 void Daemon::write_ok() {
     base::GrubEnv env = load_grub_env(paths_.grub_env);
     env.set("ok", booted_.revision);
-    env.unset("trial");
-    env.unset("tries");
+    for (const char* count : {"trial", "tries", "begun", "passed"})
+        env.unset(count);
     env.store_in_place(paths_.grub_env);
     grub_ok_ = booted_.revision;
-    judge_.reset();
-    if (health_job_)
-        health_job_->stop();
+    stop_judging();
     deadline_.reset();
     given_up_ = false;
     record_.judgement = State::good;
     record_.last_error.clear();
     record_.trial.reset();
+    record_.baseline.reset();
     record_.pardon(booted_.commit);
     change(Event::judged_good);
     confirm_good();

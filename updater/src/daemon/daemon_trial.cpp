@@ -1,5 +1,4 @@
 // Judging the booted revision while it is on trial.
-#include <charconv>
 #include <ctime>
 
 #include "base/error.hpp"
@@ -7,28 +6,21 @@
 #include "base/grub_env.hpp"
 #include "base/log.hpp"
 #include "daemon.hpp"
+#include "record_json.hpp"
 #include "updater/boot_text.hpp"
 
 namespace updater {
 
 namespace {
 
-// We give up before init does: its last word knows less of the reason.
-constexpr std::chrono::seconds before_init{20};
-constexpr std::int64_t default_init_trial = 600;
+// init waits so much longer than we do: its last word knows less of the reason.
+constexpr std::chrono::seconds before_init{60};
+constexpr const char* checks_interval_ms = "3000";
 constexpr unsigned log_lines = 20;
 
-std::chrono::seconds init_trial(const std::string& command_line) {
-    const std::string text = kernel_argument(command_line, "atoll.trial");
-    std::int64_t seconds = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-    const bool valid = error == std::errc() && end == text.data() + text.size() && seconds > 0;
-    return std::chrono::seconds(valid ? seconds : default_init_trial);
-}
-
-base::UpdateConfig update_config(const std::string& path) {
+base::HostConfig host_config(const std::string& path) {
     try {
-        return base::HostConfig::load(path).update;
+        return base::HostConfig::load(path);
     } catch (const base::Error& error) {
         // A mistake in the host's configuration is no fault of the release: judge with the defaults.
         base::log_error("{}", error.what());
@@ -39,18 +31,20 @@ base::UpdateConfig update_config(const std::string& path) {
 } // namespace
 
 void Daemon::start_judging() {
-    const base::UpdateConfig config = update_config(paths_.host_yaml);
-    const std::string command_line = base::read_file_if_exists(paths_.command_line, 64 * 1024).value_or("");
+    const base::HostConfig host = host_config(paths_.host_yaml);
     Judge::Options options;
-    options.settle = std::chrono::seconds(config.settle_seconds);
+    options.settle = std::chrono::seconds(host.update.settle_seconds);
     // Counted from when updaterd came up first in this boot, so that its own restarts do not prolong the trial, and one
     // that begins late (grubenv was damaged on a machine that had been up for days) is not over at once.
     const Judge::Time started(record_.trial ? record_.trial->started_ms : boot_time().count());
-    options.deadline = started + std::chrono::seconds(config.trial_seconds);
-    const std::chrono::seconds limit = init_trial(command_line);
-    const Judge::Time before_limit = limit - std::min(before_init, limit / 4);
-    if (before_limit > started + options.settle)
-        options.deadline = std::min(options.deadline, before_limit);
+    options.deadline = started + std::chrono::seconds(host.update.trial_seconds);
+    for (const base::HealthCheck& check : host.health) {
+        if (record_.baseline && record_.baseline->blames(check, booted_.revision))
+            options.blaming_checks.insert(check.name);
+        else
+            base::log_info("workload check {} did not pass shortly before the reboot: it does not count", check.name);
+    }
+    tell_init_trial(std::chrono::duration_cast<std::chrono::seconds>(options.deadline + options.settle) + before_init);
     judge_.emplace(options);
     const Judge::Time left = std::max(options.deadline - boot_time(), Judge::Time(0));
     // Reports carry the clock as well; this is for the case that none comes.
@@ -59,6 +53,43 @@ void Daemon::start_judging() {
             on_verdict(judge_->expired(boot_time()));
     });
     watch_health();
+    if (!judge_->options().blaming_checks.empty())
+        watch_workload();
+}
+
+void Daemon::watch_workload() {
+    auto on_line = [this](const base::json::object& line) {
+        const base::json::value document(line);
+        std::vector<CheckResult> round;
+        for (const base::json::value& item : base::JsonObject(document, "workload checks").array("checks"))
+            round.push_back(check_from_json(base::JsonObject(item, "workload check")));
+        if (judge_)
+            on_verdict(judge_->observe_checks(round, boot_time()));
+    };
+    auto on_end = [this](const WorkerResult& result) {
+        checks_job_.reset();
+        if (!judge_)
+            return follow_baseline();
+        base::log_warning("the workload checks ended: {}", result.error);
+        checks_retry_ = loop_.after(std::chrono::seconds(2), [this] {
+            checks_retry_.reset();
+            if (judge_)
+                watch_workload();
+        });
+    };
+    checks_job_ = std::make_unique<WorkerJob>(
+        loop_, WorkerJob::Options{.argv = worker({"watch-checks", "--interval-ms", checks_interval_ms}),
+                                  .on_line = on_line,
+                                  .on_end = on_end,
+                                  .silence = std::chrono::hours(2)});
+}
+
+void Daemon::stop_judging() {
+    judge_.reset();
+    if (health_job_)
+        health_job_->stop();
+    if (checks_job_)
+        checks_job_->stop();
 }
 
 void Daemon::watch_health() {
@@ -97,7 +128,7 @@ void Daemon::on_verdict(Judge::Verdict verdict) {
 }
 
 void Daemon::give_up() {
-    Judge::Failure failure = judge_->failure().value_or(Judge::Failure{"", "engined answers", "no report came", false});
+    Judge::Failure failure = judge_->failure().value_or(Judge::Failure{"engined answers", "no report came", {}, {}});
     base::log_error("{} is given up: {}: {}", booted_.describe(), failure.check, failure.detail);
     if (!has_fallback_) {
         // Nothing to go back to: another boot of the same is no better than waiting for this one.
@@ -106,15 +137,14 @@ void Daemon::give_up() {
         history_.add("not good", booted_, record_.last_error);
         return;
     }
-    judge_.reset(); // what happens while the machine goes down is no news
-    if (health_job_)
-        health_job_->stop();
-    if (failure.service.empty()) {
+    stop_judging(); // what happens while the machine goes down is no news
+    if (failure.service.empty() && failure.container.empty()) {
         write_receipt(std::move(failure), {});
         return;
     }
     const std::vector<std::string> argv =
-        worker({"logs", "--service", failure.service, "--lines", std::to_string(log_lines)});
+        worker({"logs", failure.service.empty() ? "--container" : "--service",
+                failure.service.empty() ? failure.container : failure.service, "--lines", std::to_string(log_lines)});
     log_job_ = std::make_unique<WorkerJob>(
         loop_, WorkerJob::Options{.argv = argv,
                                   .on_end =
@@ -141,16 +171,15 @@ void Daemon::write_receipt(Judge::Failure failure, std::vector<std::string> log)
     record_.add_receipt(receipt);
     save();
     history_.add("given up", booted_, failure.check + ": " + failure.detail);
-    if (failure.definite) {
-        // The same revision would fail again: let GRUB fall back at once instead of using up its tries.
-        try {
-            base::GrubEnv env = base::GrubEnv::load(paths_.grub_env);
-            env.set("trial", booted_.revision);
-            env.set("tries", "0");
-            env.store_in_place(paths_.grub_env);
-        } catch (const base::Error& error) {
-            base::log_error("{}", error.what());
-        }
+    // A verdict is final: another boot of the same revision would only take another trial's time. GRUB falls back at
+    // once.
+    try {
+        base::GrubEnv env = base::GrubEnv::load(paths_.grub_env);
+        env.set("trial", booted_.revision);
+        env.set("tries", "0");
+        env.store_in_place(paths_.grub_env);
+    } catch (const base::Error& error) {
+        base::log_error("{}", error.what());
     }
     try {
         ask_reboot(fmt::format("revision {} failed its trial: {}", booted_.revision, plain_text(failure.check, 100)));

@@ -94,6 +94,8 @@ DeployReport Sysroot::deploy(const DeployRequest& request) {
         argv.push_back(argument.data());
     argv.push_back(nullptr);
     const GKeyFileOwner origin(ostree_sysroot_origin_new_from_refspec(impl_->sysroot.get(), request.ref.c_str()));
+    // Stage 1 of init finds the deployment by it when the links that `ostree=` goes through are lost.
+    g_key_file_set_string(origin.get(), "atoll", "revision", request.revision.c_str());
     Failure failure;
     OstreeDeployment* raw = nullptr;
     if (!ostree_sysroot_deploy_tree(impl_->sysroot.get(), ostree_deployment_get_osname(booted.get()),
