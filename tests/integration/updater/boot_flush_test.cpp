@@ -148,13 +148,11 @@ BOOST_AUTO_TEST_CASE(cut_off_before_the_flush) {
 BOOST_AUTO_TEST_CASE(a_frozen_file_system_is_thawed) {
     const base::UniqueFd fd = base::open_file(paths.boot, O_RDONLY | O_DIRECTORY);
     BOOST_TEST_REQUIRE(::ioctl(fd.get(), FIFREEZE, 0) == 0);
-    BOOST_CHECK_EXCEPTION(updater::flush_boot(paths.boot, paths.root), base::Error,
-                          [](const base::Error& error) { return error.error() == EBUSY; });
     updater::thaw_boot(paths.boot);
     BOOST_TEST(::ioctl(fd.get(), FITHAW, 0) == -1);
     BOOST_TEST(errno == EINVAL);
     BOOST_CHECK_NO_THROW(updater::flush_boot(paths.boot, paths.root));
-    BOOST_TEST(::ioctl(fd.get(), FITHAW, 0) == -1); // and left so
+    BOOST_TEST(::ioctl(fd.get(), FITHAW, 0) == -1); // nothing of ours freezes it
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -4,9 +4,9 @@
 // The crash-safe order of every change of boot entries. GRUB does not replay /boot's journal, so that what it reads is
 // what has been checkpointed. libostree alone renames `loader`, and then deletes what the old one named at once; on
 // disk `loader` may still be the old one.
-//   0. freeze and thaw /boot, so that what an earlier change that was cut off left is what GRUB sees as well
+//   0. checkpoint /boot's journal, so that what an earlier change that was cut off left is what GRUB sees as well
 //   1. write the new deployment, its kernel and `loader.N`, without cleaning up (do_postclean = FALSE)
-//   2. freeze and thaw /boot again: the journal is empty, `loader` on disk is the new one
+//   2. checkpoint again: the journal is empty, `loader` on disk is the new one
 //   3. only then remove old deployments, kernels and loader directories (ostree_sysroot_cleanup)
 #pragma once
 #include <memory>
@@ -84,11 +84,12 @@ private:
     std::unique_ptr<Impl> impl_;
 };
 
-/// Makes everything written to the file system of `directory` readable without its journal: FIFREEZE and FITHAW.
-/// When `directory` is not a file system of its own (`parent` is on the same) only syncs: freezing the root file
-/// system would be no safer, and would stop us. Throws base::Error.
+/// Makes everything written to the file system of `directory` readable without its journal: syncfs(2), and on ext4
+/// EXT4_IOC_CHECKPOINT (Linux 5.14, CAP_SYS_ADMIN). When `directory` is not a file system of its own (`parent` is on the
+/// same) only syncs. Throws base::Error.
 void flush_boot(const std::string& directory, const std::string& parent);
-/// Thaws a file system that a killed process left frozen; nothing happens when it is not.
+/// Thaws a file system that a killed process left frozen, as libostree may, which freezes /boot before the loader swap;
+/// nothing happens when it is not.
 void thaw_boot(const std::string& directory) noexcept;
 
 } // namespace updater
