@@ -1,11 +1,11 @@
 // process.scheduler, ioPriority and execCPUAffinity of config.json.
-#include <linux/ioprio.h>
 #include <linux/sched.h>
 
 #include <charconv>
 #include <span>
 
 #include "runtime/config_parts.hpp"
+#include "runtime/schedule.hpp"
 
 namespace engine::runtime {
 
@@ -30,9 +30,9 @@ constexpr Name scheduler_flags[] = {
 };
 
 constexpr Name io_classes[] = {
-    {"IOPRIO_CLASS_RT", IOPRIO_CLASS_RT},
-    {"IOPRIO_CLASS_BE", IOPRIO_CLASS_BE},
-    {"IOPRIO_CLASS_IDLE", IOPRIO_CLASS_IDLE},
+    {"IOPRIO_CLASS_RT", io_priority::real_time},
+    {"IOPRIO_CLASS_BE", io_priority::best_effort},
+    {"IOPRIO_CLASS_IDLE", io_priority::idle},
 };
 
 constexpr unsigned most_cpus = 8192; // CONFIG_NR_CPUS of the largest kernels
@@ -120,9 +120,9 @@ int read_io_priority(const JsonCursor& io_priority) {
                          [&](const JsonCursor& name) { io_class = look_up(name, io_classes, "I/O priority class"); });
     // Required by the specification; Docker's and podman's writers leave out a 0.
     io_priority.optional("priority", [&](const JsonCursor& number) {
-        level = static_cast<std::uint32_t>(number.unsigned_integer(IOPRIO_NR_LEVELS - 1));
+        level = static_cast<std::uint32_t>(number.unsigned_integer(io_priority::levels - 1));
     });
-    return static_cast<int>(io_class << IOPRIO_CLASS_SHIFT | level);
+    return static_cast<int>(io_class << io_priority::class_shift | level);
 }
 
 CpuAffinity read_affinity(const JsonCursor& affinity) {

@@ -1,6 +1,5 @@
 #include "runtime/schedule.hpp"
 
-#include <linux/ioprio.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -53,7 +52,7 @@ void set_scheduling(pid_t pid, const Process& process) {
         base::check(syscall(SYS_sched_setattr, pid, &attributes, 0), "process.scheduler: sched_setattr");
     }
     if (process.io_priority)
-        base::check(syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, pid, *process.io_priority),
+        base::check(syscall(SYS_ioprio_set, io_priority::who_process, pid, *process.io_priority),
                     "process.ioPriority: ioprio_set");
 }
 
