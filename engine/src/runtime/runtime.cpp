@@ -30,7 +30,9 @@ Config load_config(const StateStore& store, const ContainerState& state) {
 
 /// The stage and object of a failure that came from another process than the one that made the plan.
 std::string describe_start_failure(const StateStore& store, const ContainerState& state, const Message& failure) {
-    const Config config = load_config(store, state);
+    Config config = load_config(store, state);
+    for (Namespace& joined : config.linux_part.namespaces)
+        joined.path.clear(); // those are long joined, and what the path named may be gone
     PlanOptions options;
     options.id = state.id;
     options.bundle = state.bundle;

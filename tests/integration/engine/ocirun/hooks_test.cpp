@@ -1,8 +1,11 @@
 // Hooks: order, namespaces, their input, and what their failure does.
 #include <boost/test/unit_test.hpp>
 
+#include <signal.h>
 #include <sys/stat.h>
 
+#include <chrono>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -87,6 +90,27 @@ BOOST_AUTO_TEST_CASE(a_failing_hook_stops_everything_and_is_named) {
         BOOST_TEST(run_error() == "ocirun: hooks." + kind + "[1]: /bin/busybox: exit code 3\n");
         BOOST_TEST(std::filesystem::remove(path() + "/log/stopped"), kind); // poststop ran all the same
     }
+}
+
+BOOST_AUTO_TEST_CASE(a_failure_at_start_is_told_when_a_joined_namespace_is_gone) {
+    base::Child holder = base::Child::spawn({"unshare", "--net", "/bin/busybox", "sleep", "1000"});
+    const std::string net = "/proc/" + std::to_string(holder.pid()) + "/ns/net";
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (std::filesystem::read_symlink(net).string() == host_namespace("net")) {
+        BOOST_REQUIRE(std::chrono::steady_clock::now() < deadline);
+        const timespec pause{0, 1'000'000};
+        nanosleep(&pause, nullptr);
+    }
+    namespaces(R"([{"type": "mount"}, {"type": "pid"}, {"type": "uts"}, {"type": "network", "path": ")" + net +
+               R"("}])");
+    hook("startContainer", "exit 3");
+    save();
+    base::SpawnOptions options;
+    options.directory = path();
+    BOOST_REQUIRE(base::Child::spawn({OCIRUN, "--root", state_root(), "create", "box"}, options).wait().success());
+    holder.kill(SIGKILL);
+    holder.wait();
+    BOOST_TEST(ocirun({"start", "box"}).errors == "ocirun: hooks.startContainer[0]: /bin/busybox: exit code 3\n");
 }
 
 BOOST_AUTO_TEST_CASE(a_hook_that_hangs_is_killed_with_its_children) {
