@@ -213,6 +213,46 @@ BOOST_AUTO_TEST_CASE(propagation_of_the_root) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(a_root_that_receives_the_hosts_mounts) {
+    const std::string shared = path() + "/shared";
+    std::filesystem::create_directories(shared);
+    base::run_checked({"mount", "-t", "tmpfs", "root", shared});
+    base::run_checked({"mount", "--make-shared", shared});
+    std::filesystem::copy(rootfs(), shared + "/rootfs", std::filesystem::copy_options::recursive);
+    config["root"] = json::parse(R"({"path": "shared/rootfs"})");
+    linux_part()["rootfsPropagation"] = "slave";
+    look({});
+    BOOST_TEST(text(mount("/").at("tags")).starts_with("master:"), text(mount("/").at("tags")));
+    linux_part()["rootfsPropagation"] = "private";
+    look({});
+    BOOST_TEST(text(mount("/").at("tags")) == "");
+    // What a container with a shared root mounts is its own: nothing of it is left on the host.
+    linux_part()["rootfsPropagation"] = "shared";
+    look({});
+    BOOST_TEST(text(mount("/").at("tags")).starts_with("shared:"));
+    std::ifstream lines("/proc/self/mountinfo");
+    int below = 0;
+    for (std::string line; std::getline(lines, line);)
+        below += line.find(shared) != std::string::npos ? 1 : 0;
+    BOOST_TEST(below == 1);
+    base::run_checked({"umount", shared});
+}
+
+// Hidden is what the path leads to inside, never anything of the host's.
+BOOST_AUTO_TEST_CASE(a_masked_path_that_is_a_symlink) {
+    make_file("/inside", "of the image");
+    std::filesystem::create_symlink("/inside", rootfs("/link"));
+    std::filesystem::create_symlink("../../../../../../../.." + path() + "/single", rootfs("/out"));
+    std::filesystem::create_symlink("/proc/self/root", rootfs("/magic"));
+    linux_part()["maskedPaths"] = json::parse(R"(["/link", "/out"])");
+    look({"/inside"});
+    BOOST_TEST(text(file("/inside").at("device")) == "1:3");
+    BOOST_TEST(base::read_file(path() + "/single") == "alone");
+    linux_part()["maskedPaths"] = json::parse(R"(["/magic/etc"])");
+    BOOST_TEST(run_error().find("linux.maskedPaths[0]: /magic/etc: open: Too many levels of symbolic links") !=
+               std::string::npos);
+}
+
 BOOST_AUTO_TEST_CASE(masked_and_readonly_paths) {
     make_file("/secret", "do not read");
     make_file("/hidden/file", "x");
