@@ -8,14 +8,6 @@ namespace {
 constexpr const char* boot_name = "atoll-boot";
 constexpr const char* root_name = "atoll-root";
 
-const Extent& extent(const Disk& disk, const char* name) {
-    return disk.extents()[find_extent(disk.extents(), name)];
-}
-
-GrubFiles grub_files(const Disk& disk) {
-    return GrubFiles::of(Ext4(disk, extent(disk, boot_name), Ext4::Reader::grub));
-}
-
 /// Everything that was ever in the journal is metadata, and nothing else is (data=ordered): the sectors that the blocks
 /// named in descriptors have in place. Cheaper than asking libext2fs what belongs to files, and it cannot miss a
 /// change, as metadata changes through the journal only; the superblock is added.
@@ -47,8 +39,8 @@ std::size_t find_extent(const std::vector<Extent>& extents, const std::string& n
 
 Checker::Checker(Disk& disk, const Recording& recording, const std::vector<LogEntry>& log, Options options)
     : disk_(disk), options_(std::move(options)), boot_extent_(find_extent(disk.extents(), boot_name)),
-      root_extent_(find_extent(disk.extents(), root_name)), own_(grub_files(disk)),
-      boot_journal_(disk, disk.extents()[boot_extent_]), root_journal_(disk, disk.extents()[root_extent_]),
+      root_extent_(find_extent(disk.extents(), root_name)), boot_journal_(disk, disk.extents()[boot_extent_]),
+      root_journal_(disk, disk.extents()[root_extent_]),
       boot_fsck_(disk.extents()[boot_extent_], recording.base(), options_.scratch),
       root_fsck_(disk.extents()[root_extent_], recording.base(), options_.scratch) {
     boot_fsck_.add_metadata(metadata_of(log, disk.extents()[boot_extent_]));
@@ -100,9 +92,19 @@ const Checker::Root& Checker::root() {
     return root;
 }
 
-void Checker::allow_present_etc() {
+void Checker::allow_present() {
+    const std::size_t mark = disk_.mark();
+    boot_journal_.recover(disk_);
+    own_.add(Ext4(disk_, disk_.extents()[boot_extent_], Ext4::Reader::kernel));
+    disk_.take_back(mark);
+    boots_.clear(); // judged by what was allowed then
     for (const auto& [name, deployment] : root().view->deployments)
         etc_[name].push_back(deployment.etc);
+}
+
+void Checker::forget_allowed() {
+    own_.contents.clear();
+    etc_.clear();
 }
 
 void Checker::require_if_there(const std::string& path, const std::string& content) {

@@ -34,15 +34,21 @@ public:
     /// `disk` is at the base image's state.
     Checker(Disk& disk, const Recording& recording, const std::vector<LogEntry>& log, Options options);
 
-    /// Remembers /etc of the deployments on the disk, as one of the allowed ones for the states to come.
-    void allow_present_etc();
-    void forget_etc() { etc_.clear(); }
+    /// What may differ between jobs may be as it is on the disk now: /etc of the deployments, GRUB's own files.
+    void allow_present();
+    void forget_allowed();
     /// From here on these have to be under /var.
     void require(const std::string& path, const std::string& content) { reader_.required[path] = content; }
     /// As `require`, when the disk has that file now.
     void require_if_there(const std::string& path, const std::string& content);
     /// The disk is as it was before when this returns.
     Verdict check(bool compare_etc);
+
+    /// What a mount of both file systems does to `disk`.
+    void recover(Disk& disk) const {
+        boot_journal_.recover(disk);
+        root_journal_.recover(disk);
+    }
 
     std::uint64_t distinct() const noexcept { return verdicts_.size(); }
     bool last_was_known() const noexcept { return last_known_; }

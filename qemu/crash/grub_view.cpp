@@ -165,25 +165,23 @@ const BootEntry* GrubView::fallback() const {
     return first_present(back());
 }
 
-GrubFiles GrubFiles::of(const Ext4& boot) {
-    GrubFiles files;
+void GrubFiles::add(const Ext4& boot) {
     for (const char* directory : {"/grub", "/grub/i386-pc", "/grub/x86_64-efi"}) {
         const std::optional<Inode> found = boot.resolve(directory);
         if (!found)
             continue;
         for (const Name& name : boot.list(*found))
             if (boot.status(name.inode).regular() && name.name != "grubenv")
-                files.contents.emplace_back(directory + ("/" + name.name), boot.read(name.inode));
+                contents[directory + ("/" + name.name)].insert(boot.read(name.inode));
     }
-    return files;
 }
 
 GrubView view_as_grub(const Ext4& boot, const GrubFiles& own, bool loader_only) {
     GrubView view;
-    for (const auto& [path, content] : own.contents) {
+    for (const auto& [path, contents] : own.contents) {
         try {
             const std::optional<Inode> inode = boot.resolve(path);
-            if (!inode || boot.read(*inode) != content)
+            if (!inode || !contents.contains(boot.read(*inode)))
                 view.damage = path + " is not what was installed";
         } catch (const base::Error& error) {
             view.damage = error.what();

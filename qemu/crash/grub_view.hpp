@@ -1,7 +1,9 @@
 // What rootfs/boot/grub.cfg does on a disk, followed step by step: reads the environment block and the entries, takes a
 // try, goes through the candidates. Change both together.
 #pragma once
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -37,10 +39,11 @@ private:
     std::vector<const BootEntry*> back() const;
 };
 
+/// The files that GRUB itself reads (grub.cfg, its modules) and the contents that each may have.
 struct GrubFiles {
-    /// Key of each file GRUB itself reads (grub.cfg, linux.mod) and the content it had in the base image.
-    std::vector<std::pair<std::string, std::string>> contents;
-    static GrubFiles of(const Ext4& boot);
+    std::map<std::string, std::set<std::string>> contents;
+    /// Allows what is there.
+    void add(const Ext4& boot);
 };
 
 /// `loader_only`: as a grub.cfg that knows nothing but /loader/entries, to compare with.

@@ -69,8 +69,12 @@ public:
     Replay(Disk& disk, const Extent& where, const std::vector<std::uint64_t>& places)
         : disk_(disk), where_(where), places_(places) {}
 
-    Journal::Outcome run() {
+    /// Without the file system's mark that it needs recovery nothing is replayed, whatever the journal holds; its
+    /// superblock has to be right all the same.
+    Journal::Outcome run(bool marked) {
         read_superblock();
+        if (!marked)
+            return {};
         if (start_ != 0) {
             scan();
             replay();
@@ -296,10 +300,7 @@ Journal::Outcome Journal::recover(Disk& disk) const {
     disk.read(where_.first + super_sector, 2, super.data());
     if (little_32(&super[0x38]) % 0x10000 != EXT2_SUPER_MAGIC)
         throw base::Error(where_.name + ": no ext4 superblock");
-    // Without the flag nothing is replayed, whatever the journal holds.
-    if ((little_32(&super[incompatible_at]) & needs_recovery) == 0)
-        return {};
-    return Replay(disk, where_, places_).run();
+    return Replay(disk, where_, places_).run((little_32(&super[incompatible_at]) & needs_recovery) != 0);
 }
 
 } // namespace crash

@@ -39,7 +39,7 @@ ReplayReport replay(qemu::Images& images, const Options& options, bool stock, co
     const Script script = stock ? Script::stock : (options.reduced ? Script::upgrade : Script::whole);
     const std::string name = stock ? "stock ostree" : "atoll";
     double record_seconds = 0;
-    if (!options.again) {
+    if (!options.again || !std::filesystem::exists(directory + "/recording.json")) {
         progress.say(name + ": record");
         const auto start = std::chrono::steady_clock::now();
         record(images, script, directory);
@@ -99,7 +99,7 @@ int main(int argc, char** argv) {
         app.add_option("--seed", options.seed, "of what is chosen at random")->capture_default_str();
         app.add_option("--boots", options.boots, "states to boot really");
         app.add_flag("--stock", options.stock, "compare with `ostree admin deploy`");
-        app.add_flag("--again", options.again, "replay the last recording instead of making one");
+        app.add_flag("--again", options.again, "replay the last recording where there is one");
         app.add_flag("--json", options.as_json, "print the report as JSON");
         try {
             app.parse(argc, argv);

@@ -32,6 +32,11 @@ public:
         run(command + " && sync");
     }
     void run(const std::string& command) { rig_.machine().run_checked(command, job_limit); }
+    void job(const std::string& name, const std::string& command) {
+        begin(name);
+        run(command);
+    }
+    bool has(const std::string& command) { return rig_.machine().run(command).ok(); }
     void shut_down(const std::string& name) {
         begin(name);
         rig_.machine().qmp().forget_events();
@@ -54,22 +59,23 @@ private:
 void upgrade(Recorder& recorder) {
     recorder.edit(fmt::format("printf '{}' >/var/{} && echo early >/etc/rig/edited-by-admin",
                               "kept whatever happens\\n", marker_file));
-    recorder.begin("download and stage");
-    recorder.run("updatectl upgrade");
+    recorder.job("download and stage", "updatectl upgrade");
     recorder.edit("echo late >/etc/rig/made-by-admin && echo late >>/etc/rig/edited-by-admin");
     recorder.shut_down("finalise");
     recorder.boot("trial boot, mark good", "2.0");
-    recorder.begin("rollback");
-    recorder.run("updatectl rollback");
+    recorder.job("rollback", "updatectl rollback");
 }
 
 void after_rollback(Recorder& recorder) {
     recorder.shut_down("shutdown");
     recorder.boot("boot after rollback, mark good", "1.0");
-    recorder.begin("stage again");
-    recorder.run("updatectl upgrade --force");
-    recorder.begin("rollback that drops a staged update");
-    recorder.run("updatectl rollback");
+    recorder.job("stage again", "updatectl upgrade --force");
+    recorder.job("drop what is staged", "updatectl cleanup --staged");
+    recorder.job("change kernel arguments", "updatectl kargs --append rig.replay=1");
+    recorder.job("cleanup", "updatectl cleanup");
+    // Not of every release.
+    if (recorder.has("updatectl bootloader --help"))
+        recorder.job("boot loader update", "updatectl bootloader update");
 }
 
 // The same update by libostree's own order, in a machine that is otherwise ours. A new kernel argument, because a new
@@ -99,7 +105,7 @@ Recording record(qemu::Images& images, Script script, const std::string& directo
     Recorder recorder(rig, recording);
     rig.machine().create();
     rig.machine().start();
-    recorder.begin("first boot");
+    recorder.begin(first_boot);
     try {
         rig.wait_good(boot_limit);
         if (script == Script::stock)

@@ -27,9 +27,12 @@ struct Recording {
     static Recording load(const std::string& directory);
 };
 
+/// The job of a fresh machine: no update, and it imports the host's configuration into /etc.
+inline constexpr const char* first_boot = "first boot";
+
 enum class Script {
     upgrade, ///< first boot, upgrade with a merge of /etc, trial, rollback
-    whole,   ///< and the boot after the rollback, and a staged update that is dropped
+    whole,   ///< and the boot after the rollback, and every other change of the deployments
     stock,   ///< `ostree admin deploy` instead of ours
 };
 
