@@ -114,6 +114,7 @@ void read_environment(const Ext4& boot, GrubView& view) {
         view.ok = values.get("ok");
         view.trial = values.get("trial");
         view.tries = values.get("tries");
+        view.failed = values.get("failed");
     } catch (const base::Error& error) {
         view.damage = std::string(environment) + ": " + error.what();
     }
@@ -149,6 +150,12 @@ const BootEntry* GrubView::next() const {
         return nullptr;
     const std::string left = trial == entries[0].revision ? tries : std::to_string(most_tries);
     const bool good = !ok.empty() && entries[0].revision == ok;
+    if (!failed.empty() && entries[0].revision == failed) {
+        std::vector<const BootEntry*> order = back();
+        if (good)
+            order[0] = nullptr;
+        return first_present(order);
+    }
     if (!good && left != "3" && left != "2" && left != "1")
         return first_present(back());
     std::vector<const BootEntry*> order{&entries[0], ok.empty() ? nullptr : with_revision(ok)};

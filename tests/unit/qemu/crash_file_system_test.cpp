@@ -99,6 +99,15 @@ BOOST_AUTO_TEST_CASE(tries_are_counted) {
     BOOST_TEST(revision(view().next()) == "bb");
 }
 
+BOOST_AUTO_TEST_CASE(what_could_not_be_started_is_passed_over_once) {
+    environment({{"ok", "aa"}, {"failed", "bb"}});
+    BOOST_TEST(revision(view().next()) == "aa");
+    environment({{"ok", "bb"}, {"failed", "bb"}});
+    BOOST_TEST(revision(view().next()) == "aa");
+    environment({{"ok", "aa"}, {"failed", "other"}});
+    BOOST_TEST(revision(view().next()) == "bb");
+}
+
 BOOST_AUTO_TEST_CASE(a_missing_kernel_is_passed_over) {
     ::unlink((tree + kernel_directory("new kernel") + "/initramfs").c_str());
     BOOST_TEST(revision(view().next()) == "aa");
