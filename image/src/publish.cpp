@@ -19,6 +19,7 @@ constexpr unsigned default_expiry_days = 90;
 constexpr std::int64_t day = 86'400;
 constexpr std::size_t max_file = 64 * 1024;
 constexpr std::size_t max_deltas = 64;
+constexpr std::uint64_t max_delta_object = 32ULL << 20; // a host has it in memory as a whole
 
 std::string channel_path(const std::string& repository, const std::string& stream) {
     return repository + "/atoll/channels/" + stream;
@@ -77,7 +78,14 @@ std::string write_channel(Repository& repository, const std::string& stream, con
     for (const std::string& old : from) {
         const bool listed = std::any_of(channel.deltas.begin(), channel.deltas.end(),
                                         [&](const DeltaFile& delta) { return delta.from == old; });
-        if (!listed && old != commit)
+        if (listed || old == commit)
+            continue;
+        if (const std::uint64_t largest = repository.largest_new_object(old, commit); largest > max_delta_object)
+            base::log_notice(
+                "no static delta from {}: a file of {} bytes would need more memory on the hosts than they "
+                "give an update; they fetch it in pieces",
+                old, largest);
+        else
             channel.deltas.push_back(repository.make_delta(old, commit));
     }
     if (channel.deltas.size() > max_deltas)

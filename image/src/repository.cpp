@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <set>
 
 #include <ostree.h>
 
@@ -44,8 +45,8 @@ GVariant* commit_metadata(const CommitRequest& request) {
     return g_variant_ref_sink(g_variant_dict_end(&metadata));
 }
 
-constexpr unsigned delta_chunk_mebibytes = 8;
-constexpr unsigned delta_bsdiff_mebibytes = 32;
+constexpr unsigned delta_chunk_mebibytes = 4;
+constexpr unsigned delta_bsdiff_mebibytes = 32; // of old and new file together
 
 /// libostree's name for it: base64 with '_' for '/', its first two characters a directory.
 std::string delta_directory(const std::string& from, const std::string& to) {
@@ -156,6 +157,29 @@ std::string Repository::resolve(const std::string& ref) const {
     char* commit = nullptr;
     error.check(ostree_repo_resolve_rev(state_->repo.get(), ref.c_str(), FALSE, &commit, error.out()));
     return GString_(commit).get();
+}
+
+std::uint64_t Repository::largest_new_object(const std::string& from, const std::string& to) const {
+    std::set<std::string> old;
+    std::uint64_t largest = 0;
+    for (const std::string& commit : {from, to}) {
+        GErrorGuard error("sizes of " + commit);
+        GVariant* object = nullptr;
+        error.check(ostree_repo_load_variant(state_->repo.get(), OSTREE_OBJECT_TYPE_COMMIT, commit.c_str(), &object,
+                                             error.out()));
+        const GVariantPtr owner(object);
+        GPtrArray* entries = nullptr;
+        error.check(ostree_commit_get_object_sizes(object, &entries, error.out()));
+        for (guint index = 0; index < entries->len; ++index) {
+            const auto* entry = static_cast<const OstreeCommitSizesEntry*>(g_ptr_array_index(entries, index));
+            if (commit == from)
+                old.emplace(entry->checksum);
+            else if (old.find(entry->checksum) == old.end())
+                largest = std::max<std::uint64_t>(largest, entry->unpacked);
+        }
+        g_ptr_array_unref(entries);
+    }
+    return largest;
 }
 
 DeltaFile Repository::make_delta(const std::string& from, const std::string& to) {

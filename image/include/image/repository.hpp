@@ -42,6 +42,8 @@ public:
     CommitDescription describe(const std::string& commit) const;
     /// The commit of a ref, or of its abbreviation.
     std::string resolve(const std::string& ref) const;
+    /// Bytes of the largest object that `to` has and `from` has not, as their `ostree.sizes` tell.
+    std::uint64_t largest_new_object(const std::string& from, const std::string& to) const;
     /// Makes the static delta between two commits, in files of at most some MiB each, so that a host needs little
     /// memory for each and what came before a broken connection is of use.
     DeltaFile make_delta(const std::string& from, const std::string& to);

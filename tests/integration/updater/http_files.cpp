@@ -39,6 +39,7 @@ std::vector<std::string> HttpFiles::requests() const {
 void HttpFiles::forget_requests() {
     const std::lock_guard lock(mutex_);
     requests_.clear();
+    bytes_ = 0;
 }
 
 void HttpFiles::behave(Evil evil) {
@@ -103,8 +104,8 @@ void HttpFiles::answer(int fd) {
     const auto body = base::read_file_if_exists(directory_ + path, std::size_t{1} << 30);
     const std::string head = fmt::format("HTTP/1.1 {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
                                          body ? "200 OK" : "404 Not Found", body ? body->size() : 0);
-    if (send(fd, head) && body)
-        send(fd, *body);
+    if (send(fd, head) && body && send(fd, *body))
+        bytes_ += body->size();
 }
 
 } // namespace updater_test

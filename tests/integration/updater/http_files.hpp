@@ -29,6 +29,8 @@ public:
     /// Paths asked for, in order.
     std::vector<std::string> requests() const;
     void forget_requests();
+    /// In bodies of our own answers, since the requests were forgotten last.
+    std::uint64_t bytes_sent() const noexcept { return bytes_; }
 
 private:
     void serve();
@@ -38,6 +40,7 @@ private:
     unsigned port_ = 0;
     std::atomic<int> answers_left_{-1};
     std::atomic<bool> stalled_{false};
+    std::atomic<std::uint64_t> bytes_{0};
     mutable std::mutex mutex_;
     std::vector<std::string> requests_;
     Evil evil_;

@@ -1,5 +1,10 @@
 // Repository::pull: one commit by its checksum, never a ref. What a server sends under that name either has that
 // digest or is refused, object by object.
+#include <sys/mman.h>
+
+#include <cstdio>
+
+#include "base/files.hpp"
 #include "base/scope_exit.hpp"
 #include "repository.hpp"
 
@@ -9,6 +14,7 @@ namespace {
 
 constexpr const char* remote_name = "atoll";
 
+constexpr std::size_t maps_limit = 1024 * 1024;
 constexpr const char* never_used_url = "http://atoll.invalid";
 
 std::string remote_option(OstreeRepo* repo, const char* key) {
@@ -84,6 +90,24 @@ GVariantOwner pull_options(const std::string& url, const std::string& checksum) 
     return GVariantOwner(g_variant_ref_sink(g_variant_builder_end(&options)));
 }
 
+/// Lets the kernel take the pages of code back that are mapped here: what is used again comes from the page cache.
+/// Setting up, TLS and parsing touched far more of it than is needed to apply a delta, whose old file, new file and
+/// difference are in memory at the same time.
+void forget_code_pages() {
+    std::string maps = base::read_file("/proc/self/maps", maps_limit);
+    for (std::string_view rest = maps; !rest.empty();) {
+        const std::size_t end = std::min(rest.find('\n'), rest.size());
+        const std::string line(rest.substr(0, end));
+        rest.remove_prefix(std::min(end + 1, rest.size()));
+        unsigned long from = 0;
+        unsigned long to = 0;
+        std::array<char, 5> access{};
+        if (std::sscanf(line.c_str(), "%lx-%lx %4s", &from, &to, access.data()) == 3 &&
+            std::string_view(access.data()) == "r-xp" && line.find(".so") != std::string::npos)
+            ::madvise(reinterpret_cast<void*>(from), to - from, MADV_DONTNEED); // NOLINT: what the kernel says of us
+    }
+}
+
 } // namespace
 
 void Repository::pull(const Remote& remote, const std::string& checksum, std::uint64_t max_objects,
@@ -111,6 +135,7 @@ void Repository::pull(const Remote& remote, const std::string& checksum, std::ui
 }
 
 void Repository::apply_delta(const std::string& directory) {
+    forget_code_pages();
     Failure failure;
     if (!ostree_repo_prepare_transaction(get(), nullptr, nullptr, failure))
         failure.raise("begin a transaction");
