@@ -18,7 +18,16 @@ END
 }
 show() { for file; do echo "$file=$(cat $group/box/$file)"; done; }
 oci() { ocirun --root "$PWD/state" "$@"; }
-nap() { busybox usleep 50000; }
+# await COMMAND...: until it succeeds, at most 20 s or so.
+await() {
+    tries=0
+    until "$@" >/dev/null 2>&1; do
+        tries=$((tries + 1))
+        [ $tries -lt 100 ] || { echo "waited in vain for: $*"; return 1; }
+        busybox sleep 0.2
+    done
+}
+is_running() { oci state box | grep -q running; }
 gone() { [ ! -e $group ] && [ -z "$(ls state)" ] && echo gone; }
 
 echo "== every limit"
@@ -52,13 +61,15 @@ echo "== memory"
 config '{"memory": {"limit": 16777216, "swap": 16777216}}' 'read x; busybox dd if=/dev/zero of=/dev/null bs=64M count=1'
 mkfifo go
 (oci run box <go >/dev/null 2>&1; echo "exit $?" >end) &
-exec 3>go
-until oci state box 2>/dev/null | grep -q running; do nap; done
+exec 3<>go
+await is_running
 oci events --interval 1m box >events &
-until grep -qs stats events; do nap; done
+await grep stats events
 echo >&3
+await grep exit end
+await grep oom events
 exec 3>&-
-wait
+oci delete --force box
 cat end
 grep -o '"type":"oom"' events
 

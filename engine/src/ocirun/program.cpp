@@ -16,6 +16,7 @@
 #include "ocirun/update_request.hpp"
 #include "runtime/names.hpp"
 #include "runtime/own_binary.hpp"
+#include "runtime/privileges.hpp"
 #include "runtime/runtime.hpp"
 #include "runtime/specification.hpp"
 
@@ -146,7 +147,8 @@ std::string state_root(const Arguments& global) {
     if (global.has("root"))
         return global.get("root");
     const char* const runtime_directory = std::getenv("XDG_RUNTIME_DIR");
-    if (geteuid() != 0 && runtime_directory != nullptr && runtime_directory[0] == '/')
+    // Also for root of a user namespace, as rootless podman makes one: /run is not his.
+    if (runtime_directory != nullptr && runtime_directory[0] == '/' && !engine::runtime::is_host_root())
         return std::string(runtime_directory) + "/ocirun";
     return "/run/ocirun";
 }

@@ -13,6 +13,7 @@
 #include "runtime/kernel.hpp"
 #include "runtime/launch.hpp"
 #include "runtime/parent_side.hpp"
+#include "runtime/privileges.hpp"
 #include "runtime/schedule.hpp"
 #include "runtime/seccomp_listener.hpp"
 #include "runtime/stages.hpp"
@@ -62,12 +63,6 @@ void make_child_by_another(ExecPlan& plan, Channel& channel, const ChildDescript
         base::check(kernel::pidfd_open(launched.pid), "pidfd_open")); // a child of ours: no other has its pid
 }
 
-/// True where setgroups(2) is denied in the container's user namespace.
-bool groups_are_denied(const ContainerState& state) {
-    const auto text = base::read_file_if_exists("/proc/" + std::to_string(state.pid) + "/setgroups");
-    return text && text->starts_with("deny");
-}
-
 ExecPlan make_exec_plan(const StateStore& store, const ContainerState& state, const Config& config,
                         const ExecOptions& options, int target) {
     PlanOptions plan_options;
@@ -78,7 +73,7 @@ ExecPlan make_exec_plan(const StateStore& store, const ContainerState& state, co
     plan.process = make_process_plan(options.process, config.linux_part, plan_options);
     plan.pidfd = target;
     plan.namespaces = state.namespaces & ~same_namespaces(state.pid, state.namespaces);
-    plan.process.keep_groups = (plan.namespaces & CLONE_NEWUSER) != 0 && groups_are_denied(state);
+    plan.process.keep_groups = groups_are_denied(state.pid);
     check_groups(plan.process);
     log_warnings(plan.process);
     return plan;

@@ -108,7 +108,8 @@ void Launch::read_configuration() {
     plan_ = make_plan(config_, plan);
     if (scope_) // its cgroup namespace is to begin in the scope, where only we can put it
         plan_.await_parent = true;
-    plan_.process.keep_groups = (plan_.clone_flags & CLONE_NEWUSER) != 0 && maps_only_caller(config_.linux_part);
+    plan_.process.keep_groups =
+        (plan_.clone_flags & CLONE_NEWUSER) != 0 ? maps_only_caller(config_.linux_part) : groups_are_denied(0);
     check_groups(plan_.process);
     log_warnings(plan_.process);
 }

@@ -9,6 +9,7 @@
 #include "engine/capabilities.hpp"
 #include "runtime/names.hpp"
 #include "runtime/plan_namespaces.hpp"
+#include "runtime/privileges.hpp"
 
 namespace engine::runtime {
 
@@ -128,9 +129,10 @@ void plan_devices(const Config& config, ContainerPlan& plan) {
             plan.populate_dev = false; // somebody else's /dev: nothing is made there
     if (!plan.populate_dev)
         return;
+    // mknod(2) is not for user namespaces, our own among them: the host's nodes are bound.
+    const bool bind = plan.user_namespace || !is_host_root();
     for (const auto& device : default_devices)
-        plan.devices.push_back(
-            {device.path, S_IFCHR | 0666, device.major, device.minor, 0, 0, plan.user_namespace, true});
+        plan.devices.push_back({device.path, S_IFCHR | 0666, device.major, device.minor, 0, 0, bind, true});
     for (const Device& device : config.linux_part.devices) {
         if (device.path == "/dev/ptmx" || device.path == "/dev/console")
             continue; // made with the terminals
@@ -139,7 +141,7 @@ void plan_devices(const Config& config, ContainerPlan& plan) {
         };
         plan.devices.erase(std::remove_if(plan.devices.begin(), plan.devices.end(), same), plan.devices.end());
         plan.devices.push_back({device.path, device.mode, device.major, device.minor, device.uid, device.gid,
-                                plan.user_namespace && !S_ISFIFO(device.mode)});
+                                bind && !S_ISFIFO(device.mode)});
     }
 }
 

@@ -33,6 +33,12 @@ bool maps_only_caller(const Linux& linux_part) {
     return geteuid() != 0 && only(linux_part.uid_mappings, geteuid()) && only(linux_part.gid_mappings, getegid());
 }
 
+bool groups_are_denied(pid_t pid) {
+    const std::string process = pid == 0 ? "self" : std::to_string(pid);
+    const auto text = base::read_file_if_exists("/proc/" + process + "/setgroups");
+    return text && text->starts_with("deny");
+}
+
 void refuse_limits(const Config& config, const std::string& reason) {
     const Resources& resources = config.linux_part.resources;
     for (const CgroupWrite& entry : resources.writes)

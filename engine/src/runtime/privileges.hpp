@@ -21,6 +21,9 @@ bool cannot_make_devices(const Config& config);
 /// takes setgroups(2) away from the namespace.
 bool maps_only_caller(const Linux& linux_part);
 
+/// True where setgroups(2) is denied in the user namespace of a process; 0: ours.
+bool groups_are_denied(pid_t pid);
+
 /// For a container that will have no cgroup: throws naming the first limit that was asked for.
 void refuse_limits(const Config& config, const std::string& reason);
 
