@@ -3,6 +3,7 @@
 #include "base/config_reader.hpp"
 #include "base/files.hpp"
 #include "host_health.hpp"
+#include "update_policy.hpp"
 
 namespace base {
 namespace {
@@ -90,6 +91,7 @@ UpdateConfig read_update(ConfigMap& root, const std::string& folder) {
     update.trial_seconds = seconds("trial", update.trial_seconds, std::chrono::hours(24));
     if (const auto keep = map->optional_int("keep", 2, 100))
         update.keep = static_cast<std::uint64_t>(*keep);
+    update.policy = read_update_policy(*map);
     map->finish();
     return update;
 }

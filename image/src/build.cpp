@@ -191,6 +191,7 @@ BuildResult Build::run() {
                                     .base_tree = base_tree,
                                     .bin_dir = options_.bin_dir,
                                     .timestamp = timestamp(),
+                                    .lock = lock_,
                                     .public_keys = public_keys,
                                     .key_set = key_set},
                                    work_ / "tree");

@@ -43,6 +43,11 @@ void write_identity(const OsTreeInput& input, const Tree& tree) {
         text += fmt::format("update: {{threshold: {}, keys_version: {}}}\n", input.key_set->threshold,
                             input.key_set->version);
     tree.write("usr/lib/atoll/image.yaml", text);
+    // What `updatectl diff` compares.
+    std::string packages;
+    for (const LockedPackage& package : input.lock.packages)
+        packages += package.name + " " + package.version + "\n";
+    tree.write("usr/lib/atoll/packages", packages);
 }
 
 void write_keys(const OsTreeInput& input, const Tree& tree) {

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 
 #include "base/unique_fd.hpp"
 #include "files.hpp"
@@ -123,10 +124,36 @@ void mount_boot(const Path& deployment, const BlockDevice& root) noexcept {
 
 } // namespace
 
-bool prepare_deployment(const Path& deployment, const BlockDevice& root) noexcept {
+// The old one is kept. Two renames; a power cut between them leaves no `var`, and the next boot of this revision makes
+// the second. (updater/src/ostree/factory_var.hpp)
+void take_factory_var(const Path& stateroot, std::string_view revision) noexcept {
+    if (revision.empty() || revision.find('/') != std::string_view::npos)
+        return;
+    const Path fresh(stateroot.view(), "/var.reset-", revision);
+    const Path var(stateroot.view(), "/var");
+    const Path old(stateroot.view(), "/var.old-", revision);
+    struct stat status {};
+    if (fresh.truncated() || ::lstat(fresh.c_str(), &status) != 0 || !S_ISDIR(status.st_mode))
+        return;
+    if (::rename(var.c_str(), old.c_str()) != 0 && errno != ENOENT) {
+        log_error("factory reset: rename ", var.view(), ": ", Errno{errno});
+        return;
+    }
+    if (::rename(fresh.c_str(), var.c_str()) != 0) {
+        log_error("factory reset: rename ", fresh.view(), ": ", Errno{errno});
+        return;
+    }
+    const base::UniqueFd directory(::open(stateroot.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!directory || ::fsync(directory.get()) != 0)
+        log_error("factory reset: sync ", stateroot.view(), ": ", Errno{errno});
+    log_notice("factory reset: /var is as shipped");
+}
+
+bool prepare_deployment(const Path& deployment, const BlockDevice& root, std::string_view revision) noexcept {
     const Path etc(deployment.view(), "/etc");
     const Path var(deployment.view(), "/var");
     const Path stateroot_var(deployment.view(), "/../../var");
+    take_factory_var(Path(deployment.view(), "/../.."), revision);
     ::mkdir(stateroot_var.c_str(), 0755);
     // Each writable part becomes a mount of its own before the deployment turns read-only under it.
     if (bind_mount(deployment.c_str(), deployment.c_str(), 0) != 0 ||

@@ -13,8 +13,11 @@ int resolve_deployment(const char* sysroot, const char* argument, Path& deployme
 /// For when the links that `ostree=` goes through are lost: the deployment whose origin file says `revision=REVISION`.
 bool find_deployment_by_revision(const char* sysroot, std::string_view revision, Path& deployment) noexcept;
 
+/// Gives the stateroot the fresh /var that a factory reset left for this revision, if it did.
+void take_factory_var(const Path& stateroot, std::string_view revision) noexcept;
+
 /// Mounts inside the deployment: itself read-only, /etc and the stateroot's /var writable, /boot. False: logged.
-bool prepare_deployment(const Path& deployment, const BlockDevice& root) noexcept;
+bool prepare_deployment(const Path& deployment, const BlockDevice& root, std::string_view revision) noexcept;
 
 /// Moves `deployment` and the file system it is on to `new_root` and `new_root`/sysroot.
 bool move_deployment(const Path& deployment, const char* new_root) noexcept;

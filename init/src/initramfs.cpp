@@ -147,7 +147,7 @@ Failure boot(const KernelArguments& arguments) noexcept {
     Path deployment;
     if (!mount_root(arguments, root))
         return Failure::of_machine;
-    if (!find_deployment(arguments, deployment) || !prepare_deployment(deployment, root))
+    if (!find_deployment(arguments, deployment) || !prepare_deployment(deployment, root, arguments.revision.view()))
         return Failure::of_revision;
     count_boot(arguments.revision.view());
     const base::UniqueFd marker(::open("/run/ostree-booted", O_WRONLY | O_CREAT | O_CLOEXEC, 0644));

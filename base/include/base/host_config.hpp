@@ -30,6 +30,34 @@ struct NetworkConfig {
     std::vector<std::string> dns;
 };
 
+/// A FleetLock v1 server: who has one of its slots may reboot.
+struct RebootLock {
+    std::string url; ///< its base URL
+    std::string group = "default";
+    std::string id; ///< empty: made from the machine id
+};
+
+/// When updates are looked for and installed by themselves.
+struct UpdatePolicy {
+    enum class Mode {
+        off,       ///< never
+        check,     ///< only look
+        stage,     ///< fetch; installed when somebody reboots
+        immediate, ///< fetch and reboot
+        windows,   ///< fetch, and reboot within `windows`
+    };
+    struct Window {
+        std::uint8_t days = 0; ///< bits, Sunday is the first; of the window's beginning
+        unsigned start = 0;    ///< minutes since midnight
+        unsigned end = 0;      ///< before `start`: on the next day
+    };
+    Mode mode = Mode::off;
+    std::uint64_t interval_seconds = 3600;
+    std::string zone = "UTC"; ///< of `windows`: "UTC", "+02:00", POSIX TZ, or a name when there is a database
+    std::vector<Window> windows;
+    std::optional<RebootLock> lock;
+};
+
 struct UpdateConfig {
     std::string url;                   ///< of the repository; empty: no updates
     std::string ref;                   ///< `stream` (or `ref`, its older name); empty: the one the image was built as
@@ -37,6 +65,7 @@ struct UpdateConfig {
     std::string proxy;                 ///< "http://host:port"; empty: none, whatever the environment says
     std::vector<std::string> keys;     ///< base64 ed25519 keys, added to the image's own
     std::uint64_t settle_seconds = 30; ///< how long everything must be healthy before a revision is good
+    UpdatePolicy policy;
     std::uint64_t keep = 2;            ///< deployments, when nothing makes more of them necessary
     std::uint64_t trial_seconds = 600; ///< then a revision nobody found good is given up
 };

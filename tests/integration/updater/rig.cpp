@@ -153,6 +153,16 @@ std::string Rig::publish(const Image& image) {
     write_file(tree + "/usr/bin/program", image.program);
     write_file(tree + "/usr/etc/shipped", "version " + image.version + "\n");
     write_file(tree + "/usr/etc/kept", "as shipped\n");
+    for (const auto& [name, text] : image.etc)
+        write_file(tree + "/usr/etc/" + name, text);
+    if (!image.packages.empty())
+        write_file(tree + "/usr/lib/atoll/packages", image.packages);
+    if (!image.kernel_arguments.empty()) {
+        std::string yaml = "name: atoll\nversion: '" + image.version + "'\nref: " + image.ref + "\nkernel_arguments:\n";
+        for (const std::string& argument : image.kernel_arguments)
+            yaml += "  - '" + argument + "'\n";
+        write_file(tree + "/usr/lib/atoll/image.yaml", yaml);
+    }
     if (image.payload > 0) {
         std::string noise;
         for (unsigned block = 0; noise.size() < image.payload; ++block)

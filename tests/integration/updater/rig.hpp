@@ -35,6 +35,10 @@ struct Image {
     bool sizes = true;
     std::vector<const SigningKey*> signers;
     std::string bind_ref; ///< another ref in the commit's binding
+    std::vector<std::string> kernel_arguments;
+    /// Files below /usr/etc.
+    std::map<std::string, std::string> etc;
+    std::string packages; ///< the image's package list
     /// Made in the tree before it is committed, and in the commit: to spoil it.
     std::function<void(const std::string& tree)> spoil;
 };

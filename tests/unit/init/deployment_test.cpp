@@ -77,4 +77,25 @@ BOOST_AUTO_TEST_CASE(without_its_links_it_is_found_by_its_revision) {
     BOOST_TEST(!init::find_deployment_by_revision("/nowhere", "00000000000000aa", path));
 }
 
+BOOST_AUTO_TEST_CASE(factory_var_is_taken_by_its_revision_only) {
+    const Sysroot sysroot;
+    const std::string stateroot = sysroot.root + "/ostree/deploy/atoll";
+    const init::Path path(stateroot);
+    const std::string fresh = stateroot + "/var.reset-00000000000000aa";
+    fs::create_directories(stateroot + "/var/lib/data");
+    fs::create_directories(fresh + "/tmp");
+    init::take_factory_var(path, "00000000000000bb");
+    init::take_factory_var(path, "");
+    init::take_factory_var(path, "../x");
+    BOOST_TEST(fs::exists(stateroot + "/var/lib/data"));
+    // Cut between the two renames.
+    fs::rename(stateroot + "/var", stateroot + "/var.old-00000000000000aa");
+    init::take_factory_var(path, "00000000000000aa");
+    BOOST_TEST(fs::exists(stateroot + "/var/tmp"));
+    BOOST_TEST(fs::exists(stateroot + "/var.old-00000000000000aa/lib/data"));
+    BOOST_TEST(!fs::exists(fresh));
+    init::take_factory_var(path, "00000000000000aa"); // the next boot
+    BOOST_TEST(fs::exists(stateroot + "/var/tmp"));
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -62,6 +62,20 @@ void add_staged_changes(std::string& out, const base::JsonObject& staged) {
     }
 }
 
+void add_policy(std::string& out, const base::JsonObject& policy) {
+    const std::string mode = policy.string("mode");
+    if (!mode.empty() && mode != "off") {
+        out += fmt::format("{:<10}{}; looks again in {} s", "policy", mode, policy.integer("next_look_seconds"));
+        if (policy.has("next_window"))
+            out += fmt::format("; next window {} UTC", render_time(policy.integer("next_window")));
+        out += "\n";
+    }
+    if (const auto lock = policy.object("lock"); lock && !lock->string("refused").empty())
+        out += fmt::format("{:<10}{}\n", "lock", lock->string("refused"));
+    if (const std::string problem = policy.string("problem"); !problem.empty())
+        out += fmt::format("{:<10}{}\n", "policy", problem);
+}
+
 /// What a merge could not settle.
 void add_notes(std::string& out, const base::JsonObject& notes) {
     for (const std::string& path : notes.strings("etc"))
@@ -113,6 +127,8 @@ std::string render_status(const std::string& json_text) {
     if (const auto progress = status.object("progress"))
         out += fmt::format("{:<10}{} bytes, {} of {} objects\n", "progress", progress->integer("bytes"),
                            progress->integer("objects"), progress->integer("total_objects"));
+    if (const auto policy = status.object("policy"))
+        add_policy(out, *policy);
     if (const std::string error = status.string("last_error"); !error.empty())
         out += fmt::format("{:<10}{}\n", "error", error);
     if (const auto notes = status.object("notes"))

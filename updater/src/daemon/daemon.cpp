@@ -40,6 +40,7 @@ void Daemon::start() {
     follow_baseline();
     bus_ = std::make_unique<BusServer>(
         loop_, paths_.bus_socket, [this] { return view(); }, [this](const BusCall& call) { handle(call); });
+    start_policy();
     base::log_info("{} is booted, state {}", booted_.describe(), to_string(record_.state));
 }
 

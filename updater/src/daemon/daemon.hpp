@@ -13,6 +13,7 @@
 #include "updater/image_info.hpp"
 #include "updater/judge.hpp"
 #include "updater/paths.hpp"
+#include "updater/policy.hpp"
 #include "updater/record.hpp"
 #include "worker_job.hpp"
 
@@ -93,6 +94,13 @@ private:
     /// Throws BusError unless a change of deployments may begin.
     void require_idle(const char* what) const;
 
+    // daemon_policy.cpp: what is done by itself
+    void start_policy();
+    void policy_tick();
+    void act(const base::UpdatePolicy& policy, PolicyAction action);
+    void ask_for_lock(bool release);
+    base::json::object policy_status() const;
+
     // daemon_query.cpp: what takes a worker to answer
     void diff(const BusCall& call);
     void etc_diff(const BusCall& call);
@@ -130,6 +138,19 @@ private:
     BusProgress progress_;
 
     std::unique_ptr<WorkerJob> job_; ///< the one that looks for updates or changes boot entries
+    struct Policy {
+        std::unique_ptr<EventLoop::Watch> timer;
+        std::unique_ptr<WorkerJob> lock_job;
+        Judge::Time next_look{0}; ///< both since the kernel started
+        Judge::Time next_lock{0};
+        unsigned look_failures = 0;
+        unsigned lock_failures = 0;
+        bool released = false;     ///< the lock's server knows since this boot that we are steady
+        bool reboot_asked = false; ///< init was asked; it is on its way
+        std::string problem;       ///< of the configuration
+        std::string lock_refused;  ///< what the server said
+    };
+    Policy policy_;
     std::unique_ptr<WorkerJob> query_job_;
     std::unique_ptr<WorkerJob> tidy_job_; ///< removes what a factory reset replaced
     std::unique_ptr<WorkerJob> health_job_;

@@ -77,6 +77,7 @@ std::string Daemon::status_text() const {
             trial["waiting_for"] = plain_text(judge_->failure()->check + ": " + judge_->failure()->detail, 500);
         root["trial"] = std::move(trial);
     }
+    root["policy"] = policy_status();
     json::array receipts;
     for (const Receipt& receipt : record_.receipts)
         receipts.push_back(receipt_to_json(receipt));

@@ -235,7 +235,9 @@ GOwner<GFile> Repository::open_path(const std::string& checksum, const std::stri
     GFile* root = nullptr;
     if (!ostree_repo_read_commit(get(), checksum.c_str(), &root, nullptr, nullptr, failure))
         failure.raise("open commit " + checksum);
-    const GOwner<GFile> owner(root);
+    GOwner<GFile> owner(root);
+    if (path.empty())
+        return owner;
     return GOwner<GFile>(g_file_resolve_relative_path(root, path.c_str()));
 }
 
