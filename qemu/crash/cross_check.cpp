@@ -25,8 +25,8 @@ void put(Disk& disk, const Chosen& chosen) {
         disk.write(sector, id);
 }
 
-/// e2fsck's replay in `image` and ours on the disk put the same into every block but the superblocks, whose time stamps
-/// and counters e2fsck writes anew.
+/// e2fsck's replay in `image` and ours on the disk put the same into every block but the superblock and the group
+/// descriptors behind it, whose time stamps and counters e2fsck writes anew.
 std::string compare_recovery(Disk& disk, const Extent& where, const std::string& image) {
     const base::RunResult result = base::run({"e2fsck", "-y", "-E", "journal_only", image});
     if (result.status.code > 1)
@@ -38,7 +38,7 @@ std::string compare_recovery(Disk& disk, const Extent& where, const std::string&
     std::array<std::uint8_t, sector_size> there{};
     for (const std::uint64_t sector : disk.touched()) {
         const std::uint64_t at = sector - where.first;
-        if (at >= where.sectors || at / block_sectors == 0 || at / block_sectors == journal_super)
+        if (at >= where.sectors || at / block_sectors <= 1 || at / block_sectors == journal_super)
             continue;
         if (::pread(file.get(), there.data(), there.size(), static_cast<off_t>(at * sector_size)) !=
             static_cast<ssize_t>(there.size()))
