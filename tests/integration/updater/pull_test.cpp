@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "base/error.hpp"
+#include "base/sha256.hpp"
 #include "rig.hpp"
 
 using namespace updater_test;
@@ -69,6 +70,17 @@ BOOST_AUTO_TEST_CASE(check_only_fetches_metadata) {
     for (const std::string& path : server->requests())
         BOOST_TEST(!path.ends_with(".filez"));
     BOOST_TEST(listing() == before, boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(a_commit_object_that_a_power_cut_emptied_is_replaced) {
+    const std::string commit = publish({.version = "2", .program = "two", .signers = {&key}});
+    const std::string folder = paths.root + "/ostree/repo/objects/" + commit.substr(0, 2);
+    base::make_directories(folder);
+    base::write_durable(folder + "/" + commit.substr(2) + ".commit", "");
+    const base::RunResult run = pull();
+    BOOST_TEST_INFO(run.output << run.errors);
+    BOOST_TEST_REQUIRE(run.status.success());
+    BOOST_TEST(base::sha256_hex(base::read_file(folder + "/" + commit.substr(2) + ".commit")) == commit);
 }
 
 BOOST_AUTO_TEST_CASE(unsigned_is_refused) {

@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "base/files.hpp"
 #include "base/sha256.hpp"
 #include "updater/trust.hpp"
 
@@ -142,15 +143,21 @@ std::vector<std::string> Repository::signatures(const std::string& checksum) con
     return raw == nullptr ? std::vector<std::string>() : parse_signatures(checksum, bytes_of(raw));
 }
 
+// libostree syncs objects at the end of a transaction only: written outside of one, a power cut leaves an empty file
+// with the object's name, which libostree would then take for the object and never replace. So it is written here, in
+// full before it has its name, and over one that is damaged.
+static void write_commit_object(OstreeRepo* repo, const CommitInfo& commit) {
+    const std::string folder =
+        std::string(g_file_peek_path(ostree_repo_get_path(repo))) + "/objects/" + commit.checksum.substr(0, 2);
+    base::make_directories(folder);
+    base::write_durable(folder + "/" + commit.checksum.substr(2) + ".commit", commit.bytes);
+}
+
 void Repository::write_partial_commit(const CommitInfo& commit, const std::string& detached_metadata) {
-    const GVariantOwner object = variant_of(OSTREE_COMMIT_GVARIANT_FORMAT, commit.bytes);
     Failure marking;
     if (!ostree_repo_mark_commit_partial(get(), commit.checksum.c_str(), TRUE, marking))
         marking.raise("mark commit " + commit.checksum);
-    Failure writing;
-    if (!ostree_repo_write_metadata(get(), OSTREE_OBJECT_TYPE_COMMIT, commit.checksum.c_str(), object.get(), nullptr,
-                                    nullptr, writing))
-        writing.raise("write commit " + commit.checksum);
+    write_commit_object(get(), commit);
     const GVariantOwner detached = variant_of(G_VARIANT_TYPE("a{sv}"), detached_metadata);
     Failure signing;
     if (!ostree_repo_write_commit_detached_metadata(get(), commit.checksum.c_str(), detached.get(), nullptr, signing))
