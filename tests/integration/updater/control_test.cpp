@@ -171,8 +171,14 @@ BOOST_AUTO_TEST_CASE(factory_reset) {
     BOOST_TEST(base::read_file(root + "/etc/kept") == "as shipped\n");
     BOOST_TEST(!has(command_line(), "mine"));
     BOOST_TEST(has(command_line(), "root=LABEL=atoll-root quiet panic=10 "));
-    // Stage 1 of that revision puts it in place.
-    BOOST_TEST(std::filesystem::exists(paths.root + "/ostree/deploy/atoll/var.reset-" + revision + "/tmp"));
+    // Stage 1 of that revision puts it in place, and the old one goes when it is good.
+    const std::string stateroot = paths.root + "/ostree/deploy/atoll/";
+    BOOST_TEST(std::filesystem::exists(stateroot + "var.reset-" + revision + "/tmp"));
+    require_good();
+    std::filesystem::create_directories(stateroot + "var.old-" + revision + "/lib/data");
+    stop();
+    start();
+    until("the old /var is removed", [&] { return !std::filesystem::exists(stateroot + "var.old-" + revision); });
 }
 
 BOOST_AUTO_TEST_CASE(errors_have_names) {

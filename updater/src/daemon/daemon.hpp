@@ -51,6 +51,7 @@ private:
     void assess();
     void refresh_deployments();
     void confirm_good();
+    void drop_old_var();
     void write_ok();
     void clear_count(const std::string& revision) noexcept;
     void put_booted_first();

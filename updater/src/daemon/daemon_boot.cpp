@@ -166,6 +166,28 @@ void Daemon::confirm_good() {
     } catch (const base::Error& error) {
         base::log_error("{}", error.what());
     }
+    drop_old_var();
+}
+
+// After a factory reset, and only now: until the revision was found good the old data might have been wanted back.
+void Daemon::drop_old_var() {
+    std::error_code missing;
+    const std::string stateroot = (paths_.is_machine() ? "" : paths_.root) + "/ostree/deploy/atoll";
+    const std::filesystem::directory_iterator entries(stateroot, missing);
+    const bool is_there = std::any_of(begin(entries), end(entries), [](const std::filesystem::directory_entry& entry) {
+        return entry.path().filename().string().starts_with("var.old-");
+    });
+    if (!is_there || tidy_job_)
+        return;
+    tidy_job_ = std::make_unique<WorkerJob>(
+        loop_, WorkerJob::Options{.argv = worker({"drop-old-var"}),
+                                  .on_end =
+                                      [this](const WorkerResult& result) {
+                                          tidy_job_.reset();
+                                          if (!result.ok)
+                                              base::log_error("remove what a factory reset replaced: {}", result.error);
+                                      },
+                                  .silence = std::chrono::hours(1)});
 }
 
 // The write that decides. GRUB's environment is the authority; everything after it can be made up for at the next
