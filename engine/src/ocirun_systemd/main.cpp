@@ -123,7 +123,7 @@ Message new_call(sd_bus* bus, const char* method) {
 }
 
 Message call(sd_bus* bus, const Message& message, const std::string& what) {
-    sd_bus_error error = SD_BUS_ERROR_NULL;
+    sd_bus_error error{};
     sd_bus_message* reply = nullptr;
     const int result = sd_bus_call(bus, message.get(), answer_limit, &error, &reply);
     const std::string words = error.message == nullptr ? "" : error.message;
