@@ -7,7 +7,8 @@
 
 namespace engine::runtime {
 
-/// ioprio_set(2). Not out of linux/ioprio.h: from some 6.1 release on that is no C++ any more (a parameter named `class`).
+/// ioprio_set(2). Not out of linux/ioprio.h: from some 6.1 release on that is no C++ any more (a parameter named
+/// `class`).
 namespace io_priority {
 inline constexpr std::uint32_t real_time = 1, best_effort = 2, idle = 3;
 inline constexpr std::uint32_t class_shift = 13;
