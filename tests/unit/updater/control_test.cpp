@@ -25,6 +25,13 @@ BOOST_AUTO_TEST_CASE(bars) {
     BOOST_TEST(has(ProgressBar::line(30, 10, 0, 0, 4), "[====] 100 %"));
 }
 
+BOOST_AUTO_TEST_CASE(paces) {
+    BOOST_TEST(ProgressBar::pace(5'000'000, 15'000'000, 2) == "  2.5 MB/s, 4 s left");
+    BOOST_TEST(ProgressBar::pace(5'000'000, 0, 2) == "  2.5 MB/s");
+    BOOST_TEST(ProgressBar::pace(0, 15'000'000, 2).empty());
+    BOOST_TEST(ProgressBar::pace(5, 10, 0).empty());
+}
+
 BOOST_AUTO_TEST_CASE(status_text) {
     const std::string text = render_status(
         R"({"state":"rolled-back","booted":{"version":"1","commit":"aaaaaaaaaaaaaaaaaaaa","revision":"0000000000000001"},)"

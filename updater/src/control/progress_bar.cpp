@@ -53,14 +53,24 @@ std::string ProgressBar::line(std::uint64_t bytes, std::uint64_t total_bytes, st
     return text + fmt::format("  {} of {} objects", objects, total_objects);
 }
 
+std::string ProgressBar::pace(std::uint64_t bytes, std::uint64_t total_bytes, double seconds) {
+    if (bytes == 0 || seconds < 0.5)
+        return {};
+    const double rate = static_cast<double>(bytes) / seconds;
+    std::string text = fmt::format("  {:.1f} MB/s", rate / 1e6);
+    if (total_bytes > bytes)
+        text += fmt::format(", {:.0f} s left", static_cast<double>(total_bytes - bytes) / rate);
+    return text;
+}
+
 void ProgressBar::show(std::uint64_t bytes, std::uint64_t total_bytes, std::uint64_t objects,
                        std::uint64_t total_objects) {
     if (!terminal_)
         return;
     constexpr unsigned width = 30;
-    const auto elapsed = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - since_);
+    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - since_;
     const std::string text = line(bytes, total_bytes, objects, total_objects, width);
-    fmt::print(stderr, "\r{}  {} s\x1b[K", text, elapsed.count());
+    fmt::print(stderr, "\r{}{}\x1b[K", text, pace(bytes, total_bytes, elapsed.count()));
     std::fflush(stderr);
     dirty_ = true;
 }

@@ -18,6 +18,9 @@ public:
     static std::string line(std::uint64_t bytes, std::uint64_t total_bytes, std::uint64_t objects,
                             std::uint64_t total_objects, unsigned width);
 
+    /// "  2.5 MB/s, 4 s left": empty when nothing can be said yet.
+    static std::string pace(std::uint64_t bytes, std::uint64_t total_bytes, double seconds);
+
 private:
     void end_line();
     bool terminal_;
