@@ -25,7 +25,7 @@ struct GrubView {
     std::string ok; ///< from grubenv
     std::string trial;
     std::string tries;
-    std::string failed; ///< passed over once
+    std::string failed;             ///< passed over once
     std::vector<BootEntry> entries; ///< newest first
     std::string damage;             ///< of GRUB's own files; empty: none
 

@@ -74,7 +74,7 @@ void after_rollback(Recorder& recorder) {
     recorder.job("change kernel arguments", "updatectl kargs --append rig.replay=1");
     recorder.job("cleanup", "updatectl cleanup");
     // Not of every release.
-    if (recorder.has("updatectl bootloader --help"))
+    if (recorder.has("updatectl --help | grep -q bootloader"))
         recorder.job("boot loader update", "updatectl bootloader update");
 }
 
