@@ -38,7 +38,7 @@ BOOST_AUTO_TEST_CASE(stage_1_gives_the_try_back) {
     const auto now =
         after(init::count_begun_boot, block({{"ok", "aa"}, {"trial", revision}, {"tries", "2"}, {"other", "kept"}}));
     BOOST_TEST(now.at("tries") == "3");
-    BOOST_TEST(now.at("begun") == std::string(revision) + ".1");
+    BOOST_TEST(now.at("begun") == fmt::format("{}.1", revision));
     BOOST_TEST(now.at("ok") == "aa");
     BOOST_TEST(now.at("other") == "kept");
 }
@@ -59,7 +59,7 @@ BOOST_AUTO_TEST_CASE(but_only_so_often_that_an_endless_loop_of_boots_ends) {
 BOOST_AUTO_TEST_CASE(a_boot_after_a_panic_counts) {
     const auto now = after(init::count_crashed_boot, block({{"ok", "aa"}, {"trial", revision}, {"tries", "2"}}));
     BOOST_TEST(now.at("tries") == "2");
-    BOOST_TEST(now.at("begun") == std::string(revision) + ".1");
+    BOOST_TEST(now.at("begun") == fmt::format("{}.1", revision));
     BOOST_TEST(after(init::count_crashed_boot, block({{"ok", revision}, {"trial", revision}})).empty());
 }
 
@@ -67,11 +67,11 @@ BOOST_AUTO_TEST_CASE(another_revisions_count_does_not_matter) {
     const auto now =
         after(init::count_begun_boot, block({{"trial", revision}, {"tries", "0"}, {"begun", "fedcba9876543210.9"}}));
     BOOST_TEST(now.at("tries") == "1");
-    BOOST_TEST(now.at("begun") == std::string(revision) + ".1");
+    BOOST_TEST(now.at("begun") == fmt::format("{}.1", revision));
     for (const char* strange :
          {"0123456789abcdef", "0123456789abcdef.", "0123456789abcdef.x", "0123456789abcdef.99999"})
         BOOST_TEST(after(init::count_begun_boot, block({{"trial", revision}, {"tries", "0"}, {"begun", strange}}))
-                       .at("begun") == std::string(revision) + ".1");
+                       .at("begun") == fmt::format("{}.1", revision));
 }
 
 BOOST_AUTO_TEST_CASE(what_grub_does_not_count_is_left_alone) {
