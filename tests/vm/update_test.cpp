@@ -1,4 +1,8 @@
 // Updates: refused ones change nothing, good ones keep data and edits, a power cut at the worst moment boots.
+#include <functional>
+
+#include "base/files.hpp"
+#include "base/process.hpp"
 #include "shared_rig.hpp"
 
 namespace {
@@ -9,6 +13,8 @@ using Signature = qemu::Images::Signature;
 qemu::Rig& rig() {
     return vm_test::SharedRig::get(vm_test::rig_options("update"));
 }
+
+constexpr const char* stream = "atoll/x86_64/stable";
 
 bool is_staged() {
     return rig().machine().run("updatectl status | grep -q '^staged '").ok();
@@ -25,6 +31,46 @@ void is_refused(const std::string& repository, const std::string& word) {
                "no '" << word << "' in: " << result.output << result.errors);
     BOOST_TEST(!is_staged());
     BOOST_TEST(machine.run_checked("cat /boot/loader/entries/*.conf") == entries);
+}
+
+namespace fs = std::filesystem;
+
+/// A copy of the repository with the second release, without static deltas when told so, to spoil.
+std::string copy_repository(const std::string& name, bool deltas) {
+    const qemu::Places& places = vm_test::places();
+    const std::string copy = places.out + "/vm/" + name;
+    base::remove_tree(copy);
+    // Hard links: what is changed is written anew.
+    base::run_checked({"cp", "-al", vm_test::images().repository(), copy});
+    if (!deltas)
+        base::run_checked({places.binaries + "/mkimage", "channel", copy, "--stream", stream, "--no-deltas",
+                           "--expires-days", "3650", "--key", vm_test::images().key("release")});
+    return copy;
+}
+
+/// The second release, offered anew: a host that has seen the spoiled ones takes no older channel file.
+const std::string& second_release() {
+    static const std::string made = [] {
+        const std::string copy = copy_repository("offered-again", true);
+        base::run_checked({vm_test::places().binaries + "/mkimage", "channel", copy, "--stream", stream,
+                           "--expires-days", "3650", "--key", vm_test::images().key("release")});
+        return copy;
+    }();
+    return made;
+}
+
+/// Replaces the largest file below `directory` that has this name's end and is not in `but_not`.
+void replace_largest(const std::string& directory, const std::string& end, const std::string& but_not,
+                     const std::function<std::string(std::string)>& change) {
+    fs::path largest;
+    for (const auto& file : fs::recursive_directory_iterator(directory)) {
+        const std::string name = file.path().lexically_relative(directory);
+        if (file.is_regular_file() && name.ends_with(end) && !name.ends_with("superblock") &&
+            (but_not.empty() || !fs::exists(but_not + "/" + name)) &&
+            (largest.empty() || file.file_size() > fs::file_size(largest)))
+            largest = file.path();
+    }
+    base::write_durable(largest, change(base::read_file(largest, std::size_t{1} << 30U)));
 }
 
 void upgrade() {
@@ -48,8 +94,40 @@ BOOST_AUTO_TEST_CASE(foreign_signature_is_refused) {
     is_refused(vm_test::images().make_release("next", Signature::foreign), "sign");
 }
 
+BOOST_AUTO_TEST_CASE(spoiled_objects_and_deltas_are_refused) {
+    const auto spoil = [](std::string bytes) {
+        bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 0x55);
+        return bytes;
+    };
+    const auto inflate = [](std::string bytes) {
+        return bytes + std::string(20'000'000, 'x');
+    };
+    const std::string objects = vm_test::images().first_repository() + "/objects";
+    std::string repository = copy_repository("spoiled-delta", true);
+    replace_largest(repository + "/deltas", "", {}, spoil);
+    is_refused(repository, "bytes that were announced");
+    repository = copy_repository("large-delta", true);
+    replace_largest(repository + "/deltas", "", {}, inflate);
+    is_refused(repository, "larger than the");
+    repository = copy_repository("spoiled-object", false);
+    replace_largest(repository + "/objects", ".filez", objects, spoil);
+    is_refused(repository, "Writing content object");
+    repository = copy_repository("large-object", false);
+    replace_largest(repository + "/objects", ".filez", objects, inflate);
+    is_refused(repository, "an object is larger than the");
+}
+
+BOOST_AUTO_TEST_CASE(too_little_space_is_refused) {
+    qemu::Machine& machine = rig().machine();
+    machine.run_checked(
+        "busybox fallocate -l $(($(stat -f -c '%a * %S' /var | sed 's/^/(/; s/$/) - 20000000/'))) /var/filler");
+    is_refused(second_release(), "missing");
+    // What judges and goes back does not need the space.
+    machine.run_checked("updatectl status && updatectl mark-good && rm /var/filler");
+}
+
 BOOST_AUTO_TEST_CASE(server_that_goes_away_in_the_middle) {
-    rig().publish(vm_test::images().repository());
+    rig().publish(second_release());
     rig().server().fail_after(30'000);
     const qemu::ShellResult result = rig().machine().run("updatectl upgrade", Seconds(300));
     rig().server().fail_after(std::nullopt);
@@ -62,7 +140,8 @@ BOOST_AUTO_TEST_CASE(upgrade_keeps_data_and_edits) {
     vm_test::start_unit(rig());
     rig().docker_checked({"network", "create", "--subnet", "10.123.0.0/24", "kept"});
     machine.run_checked("echo data >/var/rig-data; echo early >/etc/rig/edited-by-admin");
-    rig().publish(vm_test::images().repository());
+    rig().publish(second_release());
+    BOOST_TEST(machine.run_checked("updatectl check --json", Seconds(120)).find("\"delta\":true") != std::string::npos);
     upgrade();
     // The merge happens at shutdown: an edit made after staging counts too.
     machine.run_checked("echo late >/etc/rig/made-by-admin; echo late >>/etc/rig/edited-by-admin");
@@ -94,7 +173,7 @@ BOOST_AUTO_TEST_CASE(rollback_and_its_state) {
 // libostree deploy is lost here.
 BOOST_AUTO_TEST_CASE(power_cut_right_after_the_deployment_is_written) {
     qemu::Machine& machine = rig().machine();
-    rig().publish(vm_test::images().repository());
+    rig().publish(second_release());
     upgrade();
     machine.run_checked("updaterd --finalize", Seconds(180));
     machine.power_cut();

@@ -89,7 +89,15 @@ json::object repair(const Arguments& arguments, const Paths& paths) {
     return {{"done", json::array(done.begin(), done.end())}};
 }
 
+/// libcurl in libostree would take them; the proxy that counts is the configuration's.
+void forget_proxies_of_the_environment() {
+    for (const char* name :
+         {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"})
+        ::unsetenv(name);
+}
+
 json::object pull(const Arguments& arguments, const Paths& paths) {
+    forget_proxies_of_the_environment();
     const base::HostConfig host = base::HostConfig::load(paths.host_yaml);
     const base::ScopeExit report([] { base::log_info("peak memory {} KiB", peak_memory_kib()); });
     PullRequest request = arguments.pull;

@@ -44,6 +44,8 @@ public:
     /// The repository with the first release only: as long as no update was published.
     std::string first_repository() const;
     std::string container_image() const;
+    /// File of a secret key that releases are signed with: "release", which the disk trusts, or "foreign".
+    std::string key(const std::string& name) const;
     const Places& places() const noexcept { return places_; }
 
 private:
@@ -58,7 +60,6 @@ private:
     std::string fingerprint() const;
     bool up_to_date(const std::string& directory) const;
     void build(const Release& release, const std::string& start_from) const;
-    std::string key(const std::string& name) const;
 
     Places places_;
     std::string fingerprint_;

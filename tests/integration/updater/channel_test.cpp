@@ -5,6 +5,7 @@
 #include "base/json.hpp"
 #include "base/sha256.hpp"
 #include "rig.hpp"
+#include "tls_front.hpp"
 
 using namespace updater_test;
 
@@ -220,6 +221,42 @@ BOOST_AUTO_TEST_CASE(an_interrupted_download_goes_on) {
     BOOST_TEST(objects() >= 1); // the damaged one
     base::run_checked({"ostree", "fsck", "--quiet", "--repo=" + repository()});
     BOOST_TEST(leftovers().empty());
+}
+
+BOOST_AUTO_TEST_CASE(tls_by_the_authority_that_was_named) {
+    const TlsFront front(directory + "/tls", server->port());
+    const TlsFront other(directory + "/other", server->port());
+    const auto pull_over_tls = [&](const std::string& authority) {
+        base::write_durable(paths.host_yaml, fmt::format("update:\n  url: {}\n{}", front.url(),
+                                                         authority.empty() ? "" : "  ca: " + authority + "\n"));
+        before = listing();
+        return worker({"pull", "--url", front.url(), "--ref", "atoll/stable"});
+    };
+    for (const std::string& wrong : {std::string(), other.authority()}) {
+        const base::RunResult run = pull_over_tls(wrong);
+        BOOST_TEST(run.status.code == 1);
+        BOOST_TEST(run.output.find("certificate") != std::string::npos, run.output);
+        BOOST_TEST(listing() == before, boost::test_tools::per_element());
+    }
+    const base::RunResult run = pull_over_tls(front.authority());
+    BOOST_TEST(run.status.success(), run.output);
+    BOOST_TEST(is_staged(second));
+}
+
+BOOST_AUTO_TEST_CASE(proxies_are_those_of_the_configuration) {
+    const auto pull_with = [&](const std::string& proxy) {
+        base::write_durable(paths.host_yaml, fmt::format("update:\n  url: http://nowhere.invalid\n{}",
+                                                         proxy.empty() ? "" : "  proxy: " + proxy + "\n"));
+        return base::run({"env", "http_proxy=" + server->url(), "ALL_PROXY=" + server->url(), UPDATER_WORKER, "--root",
+                          paths.root, "pull", "--url", "http://nowhere.invalid", "--ref", "atoll/stable"});
+    };
+    server->forget_requests();
+    BOOST_TEST(pull_with({}).status.code == 1);
+    BOOST_TEST(server->requests().empty());
+    // Our server is no proxy, it only shows that it is asked.
+    BOOST_TEST(pull_with(server->url()).status.code == 1);
+    BOOST_TEST_REQUIRE(!server->requests().empty());
+    BOOST_TEST(server->requests().front() == "http://nowhere.invalid/atoll/keys/1");
 }
 
 BOOST_AUTO_TEST_CASE(leftovers_of_another_download_are_removed) {

@@ -1,6 +1,9 @@
 // updaterd and updatectl as programs, on a machine's disk in a directory: upgrade, trial, verdict, fallback, rollback.
 #include <boost/test/unit_test.hpp>
 
+#include <sys/mount.h>
+
+#include "base/scope_exit.hpp"
 #include "machine.hpp"
 #include "updater/record.hpp"
 
@@ -282,6 +285,57 @@ BOOST_AUTO_TEST_CASE(power_cut_between_boot_entries_and_record) {
     // Nothing is left to finalise.
     BOOST_TEST(reboot() == second);
     BOOST_TEST(entries() == (std::vector<std::string>{second, first_revision}));
+}
+
+BOOST_AUTO_TEST_CASE(a_full_var_stops_updates_only) {
+    // Its state on a tiny file system of its own, on which nothing can be written any more.
+    const std::string& state_directory = paths.state_directory;
+    start();
+    const std::string revision = stage_and_reboot({.version = "2", .program = "two", .signers = {&key}});
+    until("it is found good", [&] { return state() == "good"; });
+    stop();
+    base::check(::mount("tmpfs", state_directory.c_str(), "tmpfs", 0, "size=16k"), "mount tmpfs");
+    const base::ScopeExit unmount([&] {
+        stop(SIGKILL);
+        ::umount2(state_directory.c_str(), MNT_DETACH);
+    });
+    {
+        const base::UniqueFd fd = base::open_file(state_directory + "/filler", O_WRONLY | O_CREAT, 0600);
+        const std::string page(4096, 'x');
+        while (::write(fd.get(), page.data(), page.size()) > 0) {
+        }
+    }
+    publish({.version = "3", .program = "three", .signers = {&key}});
+    start();
+    const base::RunResult upgrade = control({"upgrade"});
+    BOOST_TEST(upgrade.status.code == 1);
+    BOOST_TEST(upgrade.errors.find("No space left on device") != std::string::npos, upgrade.errors);
+    // Back, judged and good again without a byte of state.
+    require_control({"rollback"});
+    BOOST_TEST(power_cut() == first_revision);
+    require_control({"mark-good"});
+    BOOST_TEST(grub_env().get("ok") == first_revision);
+    BOOST_TEST(require_control({"status"}).find("booted    1") != std::string::npos);
+    BOOST_TEST(revision != first_revision);
+}
+
+BOOST_AUTO_TEST_CASE(keys_hand_over_in_an_upgrade) {
+    const SigningKey next = SigningKey::make();
+    start();
+    write_key_set(1, 1, {&next}, {&key, &next});
+    const std::string commit = publish({.version = "2", .program = "two", .signers = {&next}});
+    offer({.version = "2", .commit = commit}, {&next});
+    require_control({"upgrade"});
+    BOOST_TEST(reboot() != first_revision);
+    until("it is found good", [&] { return state() == "good"; });
+    // What the old key alone signs is not taken any more, by the new release and after going back to the old one.
+    const std::string old = publish({.version = "3", .program = "three", .signers = {&key}});
+    offer({.version = "3", .commit = old}, {&key});
+    BOOST_TEST(control({"upgrade"}).errors.find("of which 0 by a trusted key") != std::string::npos);
+    require_control({"rollback"});
+    BOOST_TEST(power_cut() == first_revision);
+    until("it is found good", [&] { return state() == "good"; });
+    BOOST_TEST(control({"upgrade"}).errors.find("of which 0 by a trusted key") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(killed_while_downloading) {

@@ -17,6 +17,7 @@ public:
     ~HttpFiles();
 
     std::string url() const;
+    unsigned port() const noexcept { return port_; }
     /// After so many answers connections are closed without one; negative: never.
     void die_after(int answers) { answers_left_ = answers; }
     /// Takes requests and does not answer them, while on.
