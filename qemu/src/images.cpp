@@ -16,6 +16,8 @@ namespace fs = std::filesystem;
 /// Releases are ordered by their commits' time. Fixed, so that the same input gives the same commits.
 constexpr long first_release_time = 1'790'000'000;
 
+constexpr const char* stream = "atoll/x86_64/stable"; // as in rootfs/atoll.yaml
+
 bool is_test(const std::string& program) {
     for (const char* prefix : {"unit_", "integration_", "vm_", "atoll-vm", "crash-replay", "mkimage", "CMakeFiles"})
         if (program.starts_with(prefix))
@@ -183,6 +185,11 @@ std::string Images::make_disk(const std::string& yaml) {
     if (!up_to_date(yaml))
         build({.directory = yaml, .yaml = yaml, .version = "1.0", .number = 1}, {});
     return places_.image_directory() + "/" + yaml + "/disk.qcow2";
+}
+
+void Images::offer_anew(const std::string& repository) const {
+    base::run_checked({places_.binaries + "/mkimage", "channel", repository, "--stream", stream, "--expires-days",
+                       "3650", "--key", key("release")});
 }
 
 } // namespace qemu

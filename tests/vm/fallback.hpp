@@ -8,7 +8,7 @@ namespace vm_test {
 /// the release and `reason`.
 inline void falls_back(qemu::Rig& rig, const std::string& yaml, const std::string& reason, Seconds limit,
                        const std::function<void()>& on_trial = {}) {
-    rig.publish(images().make_release(yaml));
+    offer(rig, images().make_release(yaml));
     rig.machine().run_checked("updatectl upgrade", Seconds(300));
     rig.machine().post("initctl reboot");
     if (on_trial) {

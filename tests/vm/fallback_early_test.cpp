@@ -19,7 +19,7 @@ qemu::Rig& rig() {
 BOOST_FIXTURE_TEST_SUITE(fallback_early, vm_test::SharedRig::CollectLogs)
 
 BOOST_AUTO_TEST_CASE(kernel_that_finds_no_init) {
-    rig().publish(vm_test::images().make_release("broken-init"));
+    vm_test::offer(rig(), vm_test::images().make_release("broken-init"));
     rig().machine().run_checked("updatectl upgrade", Seconds(300));
     // Nothing of these boots but GRUB's count is known, as after power cuts: it is tried once more.
     rig().machine().post("initctl reboot");
@@ -35,7 +35,7 @@ BOOST_AUTO_TEST_CASE(kernel_that_finds_no_init) {
 }
 
 BOOST_AUTO_TEST_CASE(the_machine_still_takes_a_good_update) {
-    rig().publish(vm_test::images().repository());
+    vm_test::offer(rig(), vm_test::images().repository());
     rig().machine().run_checked("updatectl upgrade", Seconds(300));
     rig().reboot();
     BOOST_TEST(rig().version() == "2.0");

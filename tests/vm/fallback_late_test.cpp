@@ -43,7 +43,7 @@ BOOST_AUTO_TEST_CASE(unhealthy_service_and_the_state_it_wrote) {
 }
 
 BOOST_AUTO_TEST_CASE(workload_that_passed_before) {
-    rig().publish(vm_test::images().make_release("broken-workload"));
+    vm_test::offer(rig(), vm_test::images().make_release("broken-workload"));
     rig().machine().run_checked("updatectl upgrade", Seconds(300));
     // What passes now counts then.
     for (const char* name : {"page", "web"})

@@ -81,6 +81,12 @@ struct EndMachine {
     ~EndMachine() { SharedRig::end(); }
 };
 
+/// Offers one of the images' repositories to the machine, whatever was offered to it before.
+inline void offer(qemu::Rig& rig, const std::string& repository) {
+    images().offer_anew(repository);
+    rig.publish(repository);
+}
+
 /// A unit that serves a page; the same text in every test.
 inline void start_unit(qemu::Rig& rig) {
     rig.docker_checked({"load", "-i", images().container_image()});

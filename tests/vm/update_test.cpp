@@ -52,8 +52,7 @@ std::string copy_repository(const std::string& name, bool deltas) {
 const std::string& second_release() {
     static const std::string made = [] {
         const std::string copy = copy_repository("offered-again", true);
-        base::run_checked({vm_test::places().binaries + "/mkimage", "channel", copy, "--stream", stream,
-                           "--expires-days", "3650", "--key", vm_test::images().key("release")});
+        vm_test::images().offer_anew(copy);
         return copy;
     }();
     return made;

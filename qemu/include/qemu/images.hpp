@@ -44,6 +44,9 @@ public:
     /// The repository with the first release only: as long as no update was published.
     std::string first_repository() const;
     std::string container_image() const;
+    /// Signs the channel file of one of these repositories anew, or of a copy: a host takes no channel file that is
+    /// older than one it has seen, and these may have been made in any order.
+    void offer_anew(const std::string& repository) const;
     /// File of a secret key that releases are signed with: "release", which the disk trusts, or "foreign".
     std::string key(const std::string& name) const;
     const Places& places() const noexcept { return places_; }
