@@ -51,7 +51,7 @@ public:
             // Nobody reads: do not fill the queue with news that will be old.
             int queued = 0;
             if (::ioctl(port_.get(), TIOCOUTQ, &queued) != 0 || queued == 0)
-                send("\nready " + boot_);
+                send("\nready " + boot_ + ' ' + name_);
             pollfd wait{port_.get(), POLLIN, 0};
             if (::poll(&wait, 1, beacon_milliseconds) <= 0)
                 continue;
@@ -85,7 +85,8 @@ private:
             options.spawn.directory = "/";
             options.spawn.new_session = true;
             options.input = qemu::shell_decode(words[4]);
-            const base::RunResult result = base::run({"/usr/bin/busybox", "sh", "-c", qemu::shell_decode(words[3])}, options);
+            const base::RunResult result =
+                base::run({"/usr/bin/busybox", "sh", "-c", qemu::shell_decode(words[3])}, options);
             send_text("out", id, result.output);
             send_text("err", id, result.errors);
             send("end " + id + ' ' + std::to_string(result.status.shell_code()));
@@ -96,6 +97,7 @@ private:
 
     base::UniqueFd port_;
     std::string boot_;
+    const std::string name_ = std::to_string(std::chrono::steady_clock::now().time_since_epoch().count());
     qemu::LineBuffer lines_;
 };
 

@@ -204,7 +204,12 @@ std::string Machine::run_checked(const std::string& command, Seconds timeout, co
 std::string Machine::run_until(const std::string& command, Seconds limit) {
     const Deadline deadline(limit);
     while (true) {
-        ShellResult result = run(command, limit);
+        ShellResult result;
+        try {
+            result = run(command, limit);
+        } catch (const ShellRestarted& error) {
+            result = {.code = -1, .output = {}, .errors = error.what()};
+        }
         if (result.ok())
             return std::move(result.output);
         if (deadline.passed())

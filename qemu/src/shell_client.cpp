@@ -28,6 +28,10 @@ void send_all(int fd, std::string_view data, const Deadline& deadline) {
     }
 }
 
+bool is_ready(const std::vector<std::string>& words) {
+    return (words.size() == 2 || words.size() == 3) && words[0] == "ready" && words[1].size() == 36;
+}
+
 } // namespace
 
 // Ids differ between clients, so that an answer to somebody who went away is not taken for ours.
@@ -69,8 +73,10 @@ std::string ShellClient::wait_reboot(const std::string& old_boot, const Deadline
     }
     while (true) {
         const auto words = shell_words(next_line(deadline, "waiting for it to start"));
-        if (words.size() == 2 && words[0] == "ready" && words[1].size() == 36 && words[1] != old_boot)
+        if (is_ready(words) && words[1] != old_boot) {
+            shell_ = words.size() == 3 ? words[2] : "";
             return words[1];
+        }
     }
 }
 
@@ -96,6 +102,8 @@ ShellResult ShellClient::run(const std::string& command, const std::string& inpu
     ShellResult result;
     while (true) {
         const auto words = shell_words(next_line(deadline, command));
+        if (is_ready(words) && words.size() == 3 && words[2] != shell_)
+            throw ShellRestarted("guest shell: it was started anew before it answered: " + command);
         if (words.size() != 3 || words[1] != id)
             continue;
         if (words[0] == "out")

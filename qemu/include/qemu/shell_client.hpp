@@ -2,6 +2,7 @@
 #pragma once
 #include <string>
 
+#include "base/error.hpp"
 #include "base/unique_fd.hpp"
 #include "qemu/deadline.hpp"
 #include "qemu/shell_protocol.hpp"
@@ -15,6 +16,11 @@ struct ShellResult {
     bool ok() const noexcept { return code == 0; }
 };
 
+/// The shell that was asked is gone, and another one is there: whether it ran the command is not known.
+struct ShellRestarted : base::Error {
+    using Error::Error;
+};
+
 class ShellClient {
 public:
     /// Takes a stream socket connected to the machine's second serial port.
@@ -26,7 +32,7 @@ public:
     /// As wait_ready, but goes on waiting while the boot id is `old_boot`: until the machine has started anew.
     std::string wait_reboot(const std::string& old_boot, const Deadline& deadline);
     /// Runs `sh -c COMMAND` as root in PID 1's mount namespace. Throws base::Error when it could not be run or did not
-    /// end in time; an exit code is returned.
+    /// end in time, ShellRestarted when the shell did not live to answer; an exit code is returned.
     ShellResult run(const std::string& command, const std::string& input, Seconds timeout);
     /// Sends the command and does not wait: for what ends the shell itself, such as a reboot.
     void post(const std::string& command);
@@ -37,6 +43,7 @@ private:
 
     base::UniqueFd socket_;
     LineBuffer lines_;
+    std::string shell_; ///< the process that said it was ready last; empty: of a release that did not tell
     unsigned long next_id_;
 };
 

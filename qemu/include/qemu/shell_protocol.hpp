@@ -1,7 +1,7 @@
 // How the rig runs commands inside a machine: text lines over the second serial port, spoken by `guest-shell` inside
 // and ShellClient outside.
 //
-//   guest  ready BOOT                      every 100 ms while idle; BOOT is the kernel's boot id
+//   guest  ready BOOT SHELL                every 100 ms while idle; BOOT is the kernel's boot id, SHELL this process's
 //   host   run ID TIMEOUT-MS COMMAND INPUT  COMMAND for `busybox sh -c`, INPUT for its standard input
 //   guest  out ID TEXT, err ID TEXT        parts of standard output and standard error
 //   guest  end ID CODE                     the shell's exit code, or

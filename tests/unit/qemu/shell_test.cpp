@@ -116,6 +116,21 @@ BOOST_AUTO_TEST_CASE(a_failure_says_the_command_and_why) {
     inside.join();
 }
 
+BOOST_AUTO_TEST_CASE(a_shell_that_is_started_anew_does_not_answer_for_the_old_one) {
+    Guest guest;
+    qemu::ShellClient client(std::move(guest.host));
+    std::thread inside([&] {
+        const std::string first = fmt::format("\nready {} 1\n", boot_a);
+        std::array<char, 4096> request{};
+        do
+            guest.say(first);
+        while (::recv(guest.port.get(), request.data(), request.size(), MSG_DONTWAIT) <= 0);
+        guest.say(first + fmt::format("\nready {} 2\n", boot_a)); // one more of the old was under way
+    });
+    BOOST_CHECK_THROW(client.run("kill 1", {}, Seconds(60)), qemu::ShellRestarted);
+    inside.join();
+}
+
 BOOST_AUTO_TEST_CASE(a_reboot_is_another_boot_id) {
     Guest guest;
     qemu::ShellClient client(std::move(guest.host));
