@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "base/files.hpp"
+#include "base/utf8.hpp"
 
 namespace base {
 namespace detail {
@@ -65,6 +66,9 @@ public:
     void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                   const std::string& value) override {
         refuse_anchor(mark, anchor);
+        // Also of what a file of good UTF-8 spells: yaml-cpp 0.7 makes single bytes of "\\_" and "\\N".
+        if (!is_utf8(value))
+            fail(mark, "not UTF-8 text");
         if (!stack_.empty() && stack_.back()->kind == ConfigNode::Kind::map && !pending_key_) {
             take_key(mark, value);
             return;

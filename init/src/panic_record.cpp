@@ -33,6 +33,13 @@ std::string_view last_part(std::string_view dump) noexcept {
     return is_dump && header->ends_with("Part1") ? rest : std::string_view();
 }
 
+std::string_view panic_line(std::string_view dump) noexcept {
+    while (const auto line = next_part(dump, '\n'))
+        if (line->find("Kernel panic - not syncing") != std::string_view::npos)
+            return *line;
+    return {};
+}
+
 std::string_view last_lines(std::string_view text, std::size_t count) noexcept {
     std::size_t lines = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
     if (!text.empty() && !text.ends_with('\n'))
@@ -59,13 +66,22 @@ void keep_panic(const char* store, const char* target) noexcept {
         return;
     static char buffer[max_dump];
     static Text<max_dump> note; // of the newest: its name, which ends in the time and a count, sorts last
+    static Text<512> reason;    // of the newest as well; a long trace leaves it in an earlier part
     Text<256> newest;
+    Text<256> newest_reason;
     note.clear();
+    reason.clear();
     while (const dirent* entry = ::readdir(directory)) {
         const std::string_view name(entry->d_name);
         if (!name.starts_with("dmesg-"))
             continue;
-        const std::string_view text = last_part(read_dump(::dirfd(directory), entry->d_name, buffer));
+        const std::string_view dump = read_dump(::dirfd(directory), entry->d_name, buffer);
+        const std::string_view text = last_part(dump);
+        const std::string_view line = panic_line(dump);
+        if (!line.empty() && (newest_reason.empty() || name > newest_reason.view())) {
+            newest_reason.assign(name);
+            reason.assign(line);
+        }
         if (!text.empty() && (newest.empty() || name > newest.view())) {
             newest.assign(name);
             note.assign(last_lines(text, lines_kept));
@@ -76,8 +92,13 @@ void keep_panic(const char* store, const char* target) noexcept {
     ::closedir(directory);
     if (note.empty())
         return;
+    static Text<max_dump + 512> kept;
+    kept.clear();
+    if (!reason.empty() && note.view().find(reason.view()) == std::string_view::npos)
+        kept.put(reason.view(), '\n');
+    kept.add(note.view());
     log_notice("the kernel panicked in an earlier boot, its last lines are in ", target);
-    if (const int error = write_durable(target, note.view(), 0600); error != 0)
+    if (const int error = write_durable(target, kept.view(), 0600); error != 0)
         log_error("write ", target, ": ", Errno{error});
 }
 

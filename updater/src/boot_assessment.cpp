@@ -158,7 +158,7 @@ PanicLines parse_panic(std::string_view text) {
         lines.push_back(plain_text(text.substr(0, end), Receipt::max_line_bytes));
         text.remove_prefix(std::min(end + 1, text.size()));
         if (lines.size() > Receipt::max_log_lines)
-            lines.erase(lines.begin());
+            lines.erase(lines.begin() + 1); // the first may say why, the last ones where
     }
     return lines;
 }

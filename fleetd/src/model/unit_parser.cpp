@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "base/config_reader.hpp"
+#include "base/utf8.hpp"
 #include "fleetd/unit_spec.hpp"
 
 namespace fleet {
@@ -104,30 +105,12 @@ std::optional<UnitMount> parse_mount(std::string_view text) {
     return mount;
 }
 
-/// Bytes of the UTF-8 sequence that `text` begins with (RFC 3629: no overlong forms, no surrogates); 0: it is none.
-std::size_t utf8_length(std::string_view text) noexcept {
-    const auto byte = [&](std::size_t i) {
-        return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
-    };
-    const unsigned first = byte(0);
-    if (first < 0x80)
-        return 1;
-    const std::size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-    for (std::size_t i = 1; i < length; ++i) {
-        if ((byte(i) & 0xc0) != 0x80)
-            return 0;
-    }
-    const bool overlong = first < 0xc2 || (first == 0xe0 && byte(1) < 0xa0) || (first == 0xf0 && byte(1) < 0x90);
-    const bool outside = (first == 0xed && byte(1) > 0x9f) || first > 0xf4 || (first == 0xf4 && byte(1) > 0x8f);
-    return overlong || outside ? 0 : length;
-}
-
 /// The store and the API are JSON, which is UTF-8.
 void require_utf8(std::string_view text, const std::string& file) {
     std::size_t line = 1;
     std::size_t start = 0;
     for (std::size_t i = 0; i < text.size();) {
-        const std::size_t length = utf8_length(text.substr(i));
+        const std::size_t length = base::utf8_length(text.substr(i));
         if (length == 0)
             throw base::ConfigError({fmt::format("{}:{}:{}: not UTF-8 text", file, line, i - start + 1)});
         if (text[i] == '\n') {

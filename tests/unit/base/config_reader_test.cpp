@@ -72,6 +72,12 @@ BOOST_AUTO_TEST_CASE(names_nested_places) {
                 {"f.yaml:2:16: health.command[1]: expected a string", "f.yaml:3:3: health.colour: unknown key"});
 }
 
+BOOST_AUTO_TEST_CASE(refuses_what_is_no_utf8) {
+    for (const char* text : {"a: \xff\n", "a: \"\\_\"\n", "a: \"\\N\"\n", "a: \xed\xa0\x80\n"})
+        check_equal(problems(text, [](ConfigMap& root) { root.optional_string("a"); }), {"f.yaml:1:4: not UTF-8 text"});
+    check_equal(problems("a: \xc3\xa4\n", [](ConfigMap& root) { root.optional_string("a"); }), {});
+}
+
 BOOST_AUTO_TEST_CASE(refuses_duplicate_keys) {
     check_equal(problems("a: 1\na: 2\n", [](ConfigMap& root) { root.optional_int("a", 0, 9); }),
                 {"f.yaml:2:1: key a appears twice"});

@@ -16,14 +16,14 @@ BOOST_AUTO_TEST_CASE(the_end_of_the_newest_dump_is_kept_and_the_store_emptied) {
     for (int line = 0; line < 60; ++line)
         lines += "<4>[ 1.0] line " + std::to_string(line) + "\n";
     base::write_durable(store / "dmesg-efi_pstore-170000000001001", "Panic#1 Part1\n<0>an older one\n");
-    base::write_durable(store / "dmesg-efi_pstore-180000000002001", "Panic#2 Part2\n<0>the beginning\n");
+    base::write_durable(store / "dmesg-efi_pstore-180000000002001", "Panic#2 Part2\n<0>Kernel panic - not syncing: rig\n<4>x\n");
     base::write_durable(store / "dmesg-efi_pstore-180000000001001", "Panic#2 Part1\n" + lines);
     base::write_durable(store / "console-efi_pstore-1", "not a dump\n");
     BOOST_TEST(init::holds_panic(store.path().c_str()));
     init::keep_panic(store.path().c_str(), (target / "last-panic").c_str());
     BOOST_TEST(!init::holds_panic(store.path().c_str()));
     const std::string kept = base::read_file(target / "last-panic");
-    BOOST_TEST(kept.starts_with("<4>[ 1.0] line 20\n"));
+    BOOST_TEST(kept.starts_with("<0>Kernel panic - not syncing: rig\n<4>[ 1.0] line 20\n"));
     BOOST_TEST(kept.ends_with("line 59\n"));
     const auto left = std::distance(std::filesystem::directory_iterator(store.path()), {});
     BOOST_TEST(left == 1);
