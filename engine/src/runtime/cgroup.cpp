@@ -27,6 +27,11 @@ bool is_cgroup2(const char* path) {
     return statfs(path, &status) == 0 && status.f_type == CGROUP2_SUPER_MAGIC;
 }
 
+/// What the files of a group answer that was removed: systemd removes its scopes' when the last process has ended.
+bool is_gone(int error) {
+    return error == ENOENT || error == ENODEV;
+}
+
 /// In a list of words separated by spaces and line breaks.
 bool has_word(std::string_view words, std::string_view word) {
     for (std::size_t at = words.find(word); at != std::string_view::npos; at = words.find(word, at + 1)) {
@@ -298,6 +303,10 @@ void Cgroup::hand_over(uid_t owner) const {
     }
 }
 
+bool Cgroup::has_controller(std::string_view name) const {
+    return has_word(read("cgroup.controllers"), name);
+}
+
 std::vector<pid_t> Cgroup::processes() const {
     std::vector<pid_t> pids;
     if (directory_)
@@ -306,7 +315,15 @@ std::vector<pid_t> Cgroup::processes() const {
 }
 
 bool Cgroup::populated() const {
-    return directory_ && read("cgroup.events").find("populated 1") != std::string::npos;
+    if (!directory_)
+        return false;
+    try {
+        return read("cgroup.events").find("populated 1") != std::string::npos;
+    } catch (const base::Error& error) {
+        if (is_gone(error.error()))
+            return false;
+        throw;
+    }
 }
 
 bool Cgroup::frozen() const {
@@ -328,8 +345,9 @@ void Cgroup::freeze(bool freeze) const {
 void Cgroup::kill() const {
     if (!directory_)
         return;
-    const base::UniqueFd file = base::open_at(directory_.get(), "cgroup.kill", O_WRONLY);
-    base::write_all(file.get(), "1", absolute_ + "/cgroup.kill");
+    const base::UniqueFd file(openat(directory_.get(), "cgroup.kill", O_WRONLY | O_CLOEXEC));
+    if ((!file || ::write(file.get(), "1", 1) < 0) && !is_gone(errno))
+        base::throw_errno("kill: " + absolute_ + "/cgroup.kill");
 }
 
 bool Cgroup::wait_until_empty(std::chrono::milliseconds timeout) const {
@@ -338,12 +356,14 @@ bool Cgroup::wait_until_empty(std::chrono::milliseconds timeout) const {
 
 bool Cgroup::wait_for_event(std::string_view line, std::chrono::milliseconds timeout) const {
     const auto deadline = std::chrono::steady_clock::now() + timeout;
-    const base::UniqueFd events = base::open_at(directory_.get(), "cgroup.events", O_RDONLY);
+    const base::UniqueFd events(openat(directory_.get(), "cgroup.events", O_RDONLY | O_CLOEXEC));
+    if (!events && !is_gone(errno))
+        base::throw_errno("open " + absolute_ + "/cgroup.events");
     for (;;) {
         char text[256];
-        const ssize_t size = pread(events.get(), text, sizeof text, 0);
-        if (size < 0 && errno == ENODEV)
-            return true; // the group is gone
+        const ssize_t size = events ? pread(events.get(), text, sizeof text, 0) : -1;
+        if (size < 0 && is_gone(errno))
+            return true;
         if (size > 0 && std::string_view(text, static_cast<std::size_t>(size)).find(line) != std::string_view::npos)
             return true;
         const auto left =

@@ -47,7 +47,8 @@ public:
     int fd() const noexcept { return directory_.get(); }
 
     std::string read(const char* file) const; ///< throws when there is no such file
-    std::vector<pid_t> processes() const;     ///< of the group and all below it
+    bool has_controller(std::string_view name) const;
+    std::vector<pid_t> processes() const; ///< of the group and all below it
     bool populated() const;
     bool frozen() const;
     void freeze(bool freeze) const; ///< waits until it is done

@@ -8,7 +8,8 @@
 namespace engine::runtime {
 
 /// `enter` returns 0 or an errno value; `run` is the child's and does not return. Flags and cgroup of `arguments` are
-/// used; its exit signal is SIGCHLD. The child's pid, as we see it. Throws base::Error.
+/// used; its exit signal is SIGCHLD. The child's pid, as we see it; -1 and errno when clone3(2) fails. Throws
+/// base::Error when `enter` fails.
 pid_t clone_between(clone_args arguments, const std::function<int()>& enter, const std::function<void()>& run);
 
 } // namespace engine::runtime

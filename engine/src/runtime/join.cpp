@@ -17,50 +17,43 @@
 #include "runtime/schedule.hpp"
 #include "runtime/seccomp_listener.hpp"
 #include "runtime/stages.hpp"
+#include "runtime/systemd_scope.hpp"
 
 namespace engine::runtime {
 
 namespace {
 
-clone_args clone_arguments(int cgroup, int* pidfd) {
+clone_args clone_arguments(int cgroup) {
     clone_args arguments{};
-    arguments.flags = CLONE_PIDFD | (cgroup >= 0 ? CLONE_INTO_CGROUP : 0);
-    arguments.pidfd = reinterpret_cast<std::uintptr_t>(pidfd);
+    arguments.flags = cgroup >= 0 ? CLONE_INTO_CGROUP : 0;
     arguments.exit_signal = SIGCHLD;
     arguments.cgroup = cgroup >= 0 ? static_cast<std::uint64_t>(cgroup) : 0;
     return arguments;
 }
 
-/// The usual way, for root: we take the pid namespace for our children, and the child joins the others.
-void make_child(ExecPlan& plan, Channel& channel, const ChildDescriptors& descriptors, int cgroup, Launched& launched) {
+/// The usual way, for root: we take the pid namespace for our children, and the child joins the others. -1 and errno.
+pid_t make_child(ExecPlan& plan, Channel& channel, const ChildDescriptors& descriptors, int cgroup) {
     const PidNamespaceGuard guard((plan.namespaces & CLONE_NEWPID) != 0 ? plan.pidfd : -1);
-    int pidfd = -1;
-    clone_args arguments = clone_arguments(cgroup, &pidfd);
+    clone_args arguments = clone_arguments(cgroup);
     const pid_t pid = kernel::clone3(arguments);
     if (pid == 0) {
         close(channel.parent.release());
         run_exec_child(plan, descriptors);
     }
-    if (pid < 0)
-        base::throw_errno("make the process (clone3)");
-    launched.pid = pid;
-    launched.pidfd.reset(pidfd);
+    return pid;
 }
 
 /// A user may join the pid namespace only from inside the user namespace that owns it.
-void make_child_by_another(ExecPlan& plan, Channel& channel, const ChildDescriptors& descriptors, int cgroup,
-                           Launched& launched) {
-    const int namespaces = std::exchange(plan.namespaces, 0);
-    plan.become_root = true;
-    int unused = -1;
-    launched.pid = clone_between(
-        clone_arguments(cgroup, &unused), [&] { return setns(plan.pidfd, namespaces) < 0 ? errno : 0; },
-        [&] {
-            close(channel.parent.release());
-            run_exec_child(plan, descriptors);
-        });
-    launched.pidfd.reset(
-        base::check(kernel::pidfd_open(launched.pid), "pidfd_open")); // a child of ours: no other has its pid
+pid_t make_child_by_another(ExecPlan& plan, Channel& channel, const ChildDescriptors& descriptors, int cgroup) {
+    const auto enter = [&] {
+        return setns(plan.pidfd, plan.namespaces) < 0 ? errno : 0;
+    };
+    return clone_between(clone_arguments(cgroup), enter, [&] {
+        close(channel.parent.release());
+        plan.namespaces = 0;
+        plan.become_root = true;
+        run_exec_child(plan, descriptors);
+    });
 }
 
 ExecPlan make_exec_plan(const StateStore& store, const ContainerState& state, const Config& config,
@@ -100,13 +93,22 @@ Launched launch_in_container(const StateStore& store, const ContainerState& stat
     else if (options.process.terminal)
         throw base::Error("a terminal is asked for: give --console-socket");
     const ChildDescriptors descriptors{channel.child.get(), -1, console.get(), -1, -1};
-    const base::UniqueFd cgroup = state.cgroup.empty() ? base::UniqueFd() : open_process_cgroup(state);
+    const std::string path = state.cgroup.empty() ? std::string() : process_cgroup(state);
+    base::UniqueFd cgroup;
+    if (!path.empty())
+        cgroup = base::open_file(Cgroup::absolute_path(path), O_RDONLY | O_DIRECTORY);
     base::fault_point("join");
     set_initial_affinity(options.process.exec_affinity);
-    if (joins_user && geteuid() != 0)
-        make_child_by_another(plan, channel, descriptors, cgroup.get(), launched);
-    else
-        make_child(plan, channel, descriptors, cgroup.get(), launched);
+    const auto make = joins_user && geteuid() != 0 ? make_child_by_another : make_child;
+    launched.pid = make(plan, channel, descriptors, cgroup.get());
+    // A user's session is outside of what systemd has given him: only systemd may move a process from there.
+    const bool by_systemd = launched.pid < 0 && errno == EACCES && !state.scope.empty();
+    if (by_systemd)
+        launched.pid = make(plan, channel, descriptors, -1);
+    if (launched.pid < 0)
+        throw clone_failure(errno, path);
+    // A child of ours: no other has its pid.
+    launched.pidfd.reset(base::check(kernel::pidfd_open(launched.pid), "pidfd_open"));
     launched.channel = std::move(channel.parent);
     channel.child.reset();
     console.reset();
@@ -121,6 +123,8 @@ Launched launch_in_container(const StateStore& store, const ContainerState& stat
         write_file(process + "/oom_score_adj", std::to_string(*options.process.oom_score_adj), "process.oomScoreAdj");
     if (joins_user)
         set_rlimits(launched.pid, plan.process.rlimits);
+    if (by_systemd)
+        join_scope(state.scope, path.substr(state.cgroup.size()), launched.pid);
     const Message message = receive(launched.channel.get(), launched.pid);
     if (message.kind == Message::Kind::failed)
         throw base::Error(describe(message, nullptr, plan.process));

@@ -194,10 +194,11 @@ void Launch::start_child() {
                                              arguments, [&] { return enter(*outer); }, run_child);
     if (pid == 0)
         run_child();
+    const int error = errno;
     if (dumpable)
         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     if (pid < 0)
-        base::throw_errno("make the container's process (clone3)");
+        throw clone_failure(error, cgroup_ ? cgroup_->path() : "");
     launched_.pid = pid;
     launched_.pidfd.reset(outer == nullptr ? pidfd : base::check(kernel::pidfd_open(pid), "pidfd_open"));
     launched_.channel = std::move(channel.parent);
@@ -272,6 +273,8 @@ void Launch::undo() noexcept {
             cgroup_->kill();
             cgroup_->wait_until_empty(std::chrono::seconds(10));
             cgroup_->remove();
+            if (scope_)
+                stop_scope(scope_->unit);
         }
     } catch (const std::exception& error) {
         base::log_warning("container {}: clean up: {}", options_.id, base::error_chain(error));

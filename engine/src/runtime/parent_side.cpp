@@ -121,9 +121,11 @@ PidNamespaceGuard::PidNamespaceGuard(int fd) {
 }
 
 PidNamespaceGuard::~PidNamespaceGuard() {
+    const int saved = errno;
     // Cannot fail: it is our own. Were it to, hooks would only run in the container's pid namespace.
     if (own_)
         setns(own_.get(), CLONE_NEWPID);
+    errno = saved;
 }
 
 int find_pid_namespace(const ContainerPlan& plan) {
@@ -170,12 +172,28 @@ int same_namespaces(pid_t pid, int flags) {
     return same;
 }
 
-base::UniqueFd open_process_cgroup(const ContainerState& state) {
+std::string process_cgroup(const ContainerState& state) {
     const std::string path = Cgroup::of_process(state.pid);
     if (path != state.cgroup && !path.starts_with(state.cgroup + "/"))
         throw base::Error("container \"" + state.id + "\": its first process is in cgroup " + path + ", not in " +
                           state.cgroup);
-    return base::open_file(Cgroup::absolute_path(path), O_RDONLY | O_DIRECTORY);
+    return path;
+}
+
+base::Error clone_failure(int error, const std::string& cgroup) {
+    const std::string what = "make the container's process (clone3)";
+    if (cgroup.empty())
+        return {error, what};
+    const std::string where = what + ": in cgroup " + cgroup;
+    // cgroups(7): to move a process one must own cgroup.procs of both groups' common ancestor.
+    if (error == EACCES)
+        return {error, where + ": the caller is in " + Cgroup::of_process(getpid()) +
+                           "; a process may change its group only within a tree that is the caller's own"};
+    if (error == ENOENT)
+        return {error, where + ": this group, or the caller's, is outside of the caller's cgroup namespace"};
+    if (error == EBUSY)
+        return {error, where + ": it has controllers for groups below, and so can have no processes"};
+    return {error, where};
 }
 
 void write_file(const std::string& path, const std::string& text, const char* json_path) {

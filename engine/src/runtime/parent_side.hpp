@@ -31,7 +31,8 @@ std::optional<Message> receive_until_exec(int channel);
 /// The terminal's master that a child sends to a console socket.
 base::UniqueFd receive_terminal(int socket);
 
-/// Children made in its scope are in the pid namespace `fd` (of the namespace or a pidfd; -1: nothing happens).
+/// Children made in its scope are in the pid namespace `fd` (of the namespace or a pidfd; -1: nothing happens). errno
+/// outlives it.
 class PidNamespaceGuard {
 public:
     explicit PidNamespaceGuard(int fd);
@@ -51,7 +52,9 @@ pid_t pid_inside(pid_t pid, const ContainerPlan& plan);
 int same_namespaces(pid_t pid, int flags);
 /// The container's cgroup, or the one its first process has moved to below it (a group that has controllers enabled
 /// for groups below takes no processes). Throws when the process has left it.
-base::UniqueFd open_process_cgroup(const ContainerState& state);
+std::string process_cgroup(const ContainerState& state);
+/// Why clone3(2) failed with `error`; `cgroup` is where the process was to be, empty when it was to stay in ours.
+base::Error clone_failure(int error, const std::string& cgroup);
 
 void write_file(const std::string& path, const std::string& text, const char* json_path);
 /// Of a new user namespace's first process. One that is not root writes its own ids itself; more take newuidmap(1).

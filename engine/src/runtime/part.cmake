@@ -65,4 +65,4 @@ endif()
 
 # What needs libsystemd, which is not static.
 pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
-atoll_program(ocirun-systemd SOURCES src/ocirun_systemd/main.cpp LINK base PkgConfig::SYSTEMD)
+atoll_program(ocirun-systemd SOURCES src/ocirun_systemd/main.cpp src/ocirun_systemd/properties.cpp LINK base PkgConfig::SYSTEMD)

@@ -194,6 +194,19 @@ void Runtime::remove(const std::string& id, bool force) {
     finish(state);
 }
 
+namespace {
+
+/// A systemd that is away must not keep a container from being deleted.
+void end_scope(const ContainerState& state) {
+    try {
+        stop_scope(state.scope);
+    } catch (const base::Error& error) {
+        base::log_warning("container {}: {}", state.id, error.what());
+    }
+}
+
+} // namespace
+
 void Runtime::finish(const ContainerState& state) {
     base::fault_point("finish");
     if (!state.cgroup.empty()) {
@@ -205,6 +218,8 @@ void Runtime::finish(const ContainerState& state) {
         }
         base::fault_point("remove_cgroup");
         group.remove();
+        if (!state.scope.empty())
+            end_scope(state);
     }
     base::fault_point("remove_state");
     std::optional<Config> config;
@@ -248,9 +263,10 @@ void Runtime::update(const std::string& id, const std::string& document, const s
     if (store_.status(state) == Status::stopped)
         throw base::Error("container \"" + id + "\" is stopped");
     const Resources resources = parse_resources(document, name);
-    Cgroup::open(state.cgroup).update(resources);
+    const Cgroup group = Cgroup::open(state.cgroup);
+    group.update(resources);
     if (!state.scope.empty())
-        change_scope(state.scope, resources.writes);
+        change_scope(state.scope, group, resources.writes);
 }
 
 std::string Runtime::statistics(const std::string& id) {

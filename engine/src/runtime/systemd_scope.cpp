@@ -2,15 +2,32 @@
 
 #include <unistd.h>
 
+#include <cerrno>
+
 #include "base/error.hpp"
 #include "base/process.hpp"
-#include "runtime/cgroup.hpp"
+#include "runtime/privileges.hpp"
 
 namespace engine::runtime {
 
 namespace {
 
-constexpr const char* program = "ocirun-systemd";
+/// Beside ocirun, whose path callers give; they need not give a PATH, and podman's do not. Else where PATH says.
+std::string program() {
+    const std::string own = program_invocation_name;
+    const std::string beside = own.substr(0, own.rfind('/') + 1) + "ocirun-systemd";
+    const bool found = beside.find('/') != std::string::npos && access(beside.c_str(), X_OK) == 0;
+    return found ? beside : "ocirun-systemd";
+}
+
+/// The program's command line; a user has a systemd of his own, also as root of a user namespace.
+std::vector<std::string> command_line(std::initializer_list<std::string> words) {
+    std::vector<std::string> command{program()};
+    if (!is_host_root())
+        command.emplace_back("--user");
+    command.insert(command.end(), words);
+    return command;
+}
 
 void check_name(const std::string& name, const std::string& path) {
     const bool valid = !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
@@ -41,7 +58,7 @@ SystemdScope systemd_scope(const Linux& linux_part, const std::string& id) {
     SystemdScope scope;
     scope.slice = path.substr(0, first);
     if (scope.slice.empty())
-        scope.slice = geteuid() == 0 ? "system.slice" : "user.slice";
+        scope.slice = is_host_root() ? "system.slice" : "user.slice";
     const std::string prefix = path.substr(first + 1, second - first - 1), name = path.substr(second + 1);
     scope.unit = (prefix.empty() ? name : prefix + "-" + name) + ".scope";
     check_name(scope.slice, path);
@@ -53,7 +70,7 @@ SystemdScope systemd_scope(const Linux& linux_part, const std::string& id) {
 }
 
 std::string start_scope(const SystemdScope& scope, pid_t pid, const std::vector<CgroupWrite>& limits) {
-    std::vector<std::string> command{program, "start", scope.unit, scope.slice, std::to_string(pid)};
+    std::vector<std::string> command = command_line({"start", scope.unit, scope.slice, std::to_string(pid)});
     append_limits(command, limits);
     base::run_checked(command);
     // Told by the kernel, not by the bus: the process is there, or nothing was done.
@@ -63,12 +80,26 @@ std::string start_scope(const SystemdScope& scope, pid_t pid, const std::vector<
     return path;
 }
 
-void change_scope(const std::string& unit, const std::vector<CgroupWrite>& limits) {
+void join_scope(const std::string& unit, const std::string& below, pid_t pid) {
+    base::run_checked(command_line({"attach", unit, below.empty() ? "/" : below, std::to_string(pid)}));
+}
+
+void change_scope(const std::string& unit, const Cgroup& group, const std::vector<CgroupWrite>& limits) {
     if (limits.empty())
         return;
-    std::vector<std::string> command{program, "set", unit};
-    append_limits(command, limits);
+    std::vector<CgroupWrite> whole = limits;
+    for (CgroupWrite& entry : whole)
+        if (entry.file == "cpu.max" && group.has_controller("cpu")) { // half of which may have been given
+            entry.value = group.read("cpu.max");
+            entry.value.erase(entry.value.find_last_not_of('\n') + 1);
+        }
+    std::vector<std::string> command = command_line({"set", unit});
+    append_limits(command, whole);
     base::run_checked(command);
+}
+
+void stop_scope(const std::string& unit) {
+    base::run_checked(command_line({"stop", unit}));
 }
 
 } // namespace engine::runtime

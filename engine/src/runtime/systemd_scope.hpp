@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/cgroup.hpp"
 #include "runtime/config.hpp"
 
 namespace engine::runtime {
@@ -20,7 +21,11 @@ SystemdScope systemd_scope(const Linux& linux_part, const std::string& id);
 
 /// Makes the scope with the process in it; returns the cgroup. Throws base::Error.
 std::string start_scope(const SystemdScope& scope, pid_t pid, const std::vector<CgroupWrite>& limits);
-/// Tells systemd of other limits.
-void change_scope(const std::string& unit, const std::vector<CgroupWrite>& limits);
+/// Moves a process of ours into the group `below` ("/init", or empty) of the scope: for callers who may not themselves.
+void join_scope(const std::string& unit, const std::string& below, pid_t pid);
+/// Tells systemd of other limits, which `group` has already.
+void change_scope(const std::string& unit, const Cgroup& group, const std::vector<CgroupWrite>& limits);
+/// Returns when systemd has forgotten the unit, whose processes have ended; its group is gone then.
+void stop_scope(const std::string& unit);
 
 } // namespace engine::runtime
