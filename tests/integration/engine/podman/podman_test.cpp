@@ -71,6 +71,7 @@ struct Podman {
         BOOST_TEST(result.status.success(), result.status.describe() + ": " + result.output + result.errors);
         return result.output;
     }
+    std::string typescript() const { return base::read_file(directory_ / "typescript"); }
     std::string containers_groups() const { return base::run({"find", group_, "-name", "libpod-*"}).output; }
 
 private:
@@ -108,8 +109,11 @@ BOOST_AUTO_TEST_CASE(exec_in_a_running_container) {
         echo in | p exec -i a cat
         p exec -d a touch /made >/dev/null
         until p exec a ls /made 2>/dev/null; do :; done
-        script -qec 'bash -c "p exec -it a sh -c \"exit 8\""' /dev/null </dev/null >/dev/null; echo $?
+        # script runs $SHELL, else /bin/sh: that may be a dash, which drops bash's functions from the environment.
+        SHELL=$BASH script -qec 'p exec -it a sh -c "exit 8"' $PLACE/typescript </dev/null >/dev/null
+        echo $?
         p rm -f -t 0 a >/dev/null)");
+    BOOST_TEST_INFO(typescript()); // what podman and conmon said there
     BOOST_TEST(output == "0\n5\n6\n/bin\nb\n5\n127\nin\n/made\n8\n");
     BOOST_TEST(containers_groups() == "");
 }
