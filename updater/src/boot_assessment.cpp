@@ -127,6 +127,27 @@ void apply(Record& record, Event event) {
     record.state = next_state(record.state, event, record.resting()).value_or(record.resting());
 }
 
+/// A change of the boot entries in this very boot. It is noted before they are written, so that they decide whether it
+/// came about: updaterd or its worker may have been killed anywhere between. True: another deployment boots next, and
+/// there is nothing else to find out.
+bool settle_order(Record& record, const BootFacts& facts, BootAssessment& result) {
+    if (!record.pending || record.pending->boot_id != facts.boot_id)
+        return false;
+    if (facts.deployments.empty() || // they cannot be read: what was recorded counts
+        facts.deployments.front().release.revision != record.pending->target.revision) {
+        const bool stays = facts.deployments.empty() && record.state == State::rebooting;
+        if (stays)
+            result.kind = BootKind::same;
+        else
+            record.pending.reset();
+        return stays;
+    }
+    settle_staged(record, facts, result);
+    result.kind = BootKind::same;
+    record.state = State::rebooting;
+    return true;
+}
+
 } // namespace
 
 std::optional<InitFailure> InitFailure::parse(std::string_view text) {
@@ -181,11 +202,8 @@ BootAssessment assess_boot(Record& record, const BootFacts& facts) {
     const bool same_boot = !facts.boot_id.empty() && record.boot_id == facts.boot_id;
     record.boot_id = facts.boot_id;
 
-    if (record.state == State::rebooting && record.pending && same_boot && record.pending->boot_id == facts.boot_id) {
-        // The boot entries were changed and this is still the old boot.
-        result.kind = BootKind::same;
+    if (settle_order(record, facts, result))
         return result;
-    }
     settle_staged(record, facts, result);
     if (facts.booted.revision.empty()) {
         record.pending.reset();

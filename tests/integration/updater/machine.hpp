@@ -26,8 +26,13 @@ struct Machine : Rig {
     }
     ~Machine() { stop(SIGKILL); }
 
+    void spawn() {
+        base::SpawnOptions options;
+        options.environment = environment;
+        daemon = base::Child::spawn(program, options);
+    }
     void start() {
-        daemon = base::Child::spawn({UPDATERD, "--root", paths.root});
+        spawn();
         until("updaterd answers", [&] { return control({"status"}).status.success(); });
     }
     void stop(int signal = SIGTERM) {
@@ -40,10 +45,17 @@ struct Machine : Rig {
     /// What init does at shutdown, and GRUB and the kernel after it.
     std::string reboot() {
         stop();
-        const base::RunResult run = base::run({UPDATERD, "--root", paths.root, "--finalize"});
+        const base::RunResult run = finalize();
         BOOST_TEST_INFO(run.output << run.errors);
         BOOST_TEST_REQUIRE(run.status.success());
         return power_cut();
+    }
+    base::RunResult finalize() const {
+        std::vector<std::string> argv = program;
+        argv.emplace_back("--finalize");
+        base::RunOptions options;
+        options.spawn.environment = environment;
+        return base::run(argv, options);
     }
     std::string power_cut() {
         stop(SIGKILL);
@@ -86,6 +98,8 @@ struct Machine : Rig {
     std::unique_ptr<FakeInit> init;
     std::unique_ptr<FakeEngine> engine;
     base::Child daemon;
+    std::vector<std::string> program{UPDATERD, "--root", paths.root}; ///< updaterd, and what it runs with
+    std::vector<std::string> environment;
 };
 
 } // namespace updater_test

@@ -3,12 +3,33 @@
 #include <ctime>
 
 #include "base/error.hpp"
+#include "base/fault_point.hpp"
 #include "base/log.hpp"
 #include "init/client.hpp"
 #include "updater/boot_text.hpp"
 #include "updater/sysroot.hpp"
 
 namespace updater {
+
+namespace {
+
+/// The points before and after a state is on disk, by state.
+struct StatePoints {
+    const char* before;
+    const char* after;
+};
+constexpr std::array<StatePoints, 9> state_points{{{"enter_idle", "idle"},
+                                                   {"enter_checking", "checking"},
+                                                   {"enter_downloading", "downloading"},
+                                                   {"enter_verifying", "verifying"},
+                                                   {"enter_staged", "staged"},
+                                                   {"enter_rebooting", "rebooting"},
+                                                   {"enter_trying", "trying"},
+                                                   {"enter_good", "good"},
+                                                   {"enter_rolled_back", "rolled_back"}}};
+static_assert(state_points.size() == static_cast<std::size_t>(State::rolled_back) + 1);
+
+} // namespace
 
 Judge::Time boot_time() {
     struct timespec now {};
@@ -72,7 +93,10 @@ void Daemon::change(Event event) {
     if (!after)
         throw base::Error(fmt::format("not possible while the state is {}", to_string(record_.state)));
     const State before = std::exchange(record_.state, *after);
+    const StatePoints& points = state_points[static_cast<std::size_t>(*after)];
+    base::fault_point(points.before);
     save();
+    base::fault_point(points.after);
     follow_baseline();
     if (before == *after)
         return;

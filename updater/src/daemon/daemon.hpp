@@ -54,7 +54,7 @@ private:
     void drop_old_var();
     void write_ok();
     void clear_count(const std::string& revision) noexcept;
-    void put_booted_first();
+    void put_booted_first(const std::string& failed);
 
     // daemon_status.cpp: what is told
     BusView view() const;
@@ -77,6 +77,7 @@ private:
 
     // daemon_order.cpp: what boots next, what is good
     void rollback(const BusCall& call);
+    void settle_order();
     void note_left_behind(const Release& target, const base::json::object& answer);
     void reorder(const BusCall& call, const Release& target, bool reverts);
     void mark_good(const BusCall& call);

@@ -2,6 +2,7 @@
 #include <ctime>
 
 #include "base/error.hpp"
+#include "base/fault_point.hpp"
 #include "base/files.hpp"
 #include "base/grub_env.hpp"
 #include "base/log.hpp"
@@ -69,6 +70,7 @@ void Daemon::repair() {
 
 void Daemon::assess() {
     repair();
+    base::fault_point("boot_repaired");
     const std::string revision = kernel_argument(first_line(paths_.command_line), "atoll.rev");
     refresh_deployments();
     booted_.revision = revision;
@@ -98,11 +100,14 @@ void Daemon::assess() {
         record_.add_receipt(*boot.receipt);
     }
     // On disk before GRUB's notes go: a machine that loses power between the two comes to the same conclusion again.
+    base::fault_point("boot_assessed");
     const bool recorded = save();
-    if (boot.clear_count && recorded)
-        clear_count(deployments_.front().release.revision);
+    base::fault_point("assessment_saved");
     if (boot.put_booted_first)
-        put_booted_first();
+        put_booted_first(deployments_.front().release.revision);
+    else if (boot.clear_count && recorded)
+        clear_count(deployments_.front().release.revision);
+    base::fault_point("count_cleared");
 
     switch (boot.kind) {
     case BootKind::on_trial:
@@ -126,18 +131,20 @@ void Daemon::assess() {
     }
 }
 
-/// So that the next boots do not depend on GRUB's environment.
-void Daemon::put_booted_first() {
+/// So that the next boots do not depend on GRUB's environment. Until then its count keeps `failed` from being booted:
+/// it goes after it.
+void Daemon::put_booted_first(const std::string& failed) {
     job_ = std::make_unique<WorkerJob>(
         loop_, WorkerJob::Options{.argv = worker({"put-first", "--revision", booted_.revision}),
-                                  .on_end =
-                                      [this](const WorkerResult& result) {
-                                          job_.reset();
-                                          if (!result.ok)
-                                              fail("put the booted deployment first: " + result.error);
-                                          refresh_deployments();
-                                      },
-                                  .dies_with_us = false});
+                                  .on_end = [this, failed](const WorkerResult& result) {
+                                      job_.reset();
+                                      base::fault_point("booted_put_first");
+                                      if (result.ok)
+                                          clear_count(failed);
+                                      else
+                                          fail("put the booted deployment first: " + result.error);
+                                      refresh_deployments();
+                                  }});
 }
 
 /// Forgets what GRUB and stage 1 noted of a newest deployment that did not boot.
@@ -158,6 +165,7 @@ void Daemon::clear_count(const std::string& revision) noexcept {
 
 void Daemon::confirm_good() {
     tell_init_good();
+    base::fault_point("init_told");
     try {
         base::write_durable(paths_.good_revision, booted_.revision + "\n");
         std::error_code ignored; // what init wrote is in a receipt by now, or about a boot that is past
@@ -197,7 +205,9 @@ void Daemon::write_ok() {
     env.set("ok", booted_.revision);
     for (const char* count : {"trial", "tries", "begun", "passed"})
         env.unset(count);
+    base::fault_point("found_good");
     env.store_in_place(paths_.grub_env);
+    base::fault_point("ok_written");
     grub_ok_ = booted_.revision;
     stop_judging();
     deadline_.reset();

@@ -3,6 +3,7 @@
 #include <ctime>
 
 #include "base/error.hpp"
+#include "base/fault_point.hpp"
 #include "base/sha256.hpp"
 #include "daemon.hpp"
 #include "record_json.hpp"
@@ -67,6 +68,7 @@ void Daemon::stage_local(const BusCall& call, StagedUpdate staged, const std::st
         loop_, WorkerJob::Options{.argv = worker({"stage-local", "--commit", staged.release.commit}),
                                   .on_end = [this, call, staged, event](const WorkerResult& result) {
                                       job_.reset();
+                                      base::fault_point("protected");
                                       if (!result.ok) {
                                           fail(result.error);
                                           call.reply->error(record_.last_error);
@@ -91,20 +93,19 @@ void Daemon::pin(const BusCall& call, bool pinned) {
     const Release release = choose(call.argument(0)).release;
     job_ = std::make_unique<WorkerJob>(
         loop_, WorkerJob::Options{.argv = worker({"pin", "--revision", release.revision, pinned ? "--on" : "--off"}),
-                                  .on_end =
-                                      [this, call, release, pinned](const WorkerResult& result) {
-                                          job_.reset();
-                                          refresh_deployments();
-                                          if (!result.ok) {
-                                              fail(result.error);
-                                              call.reply->error(record_.last_error);
-                                              return;
-                                          }
-                                          history_.add(pinned ? "pinned" : "unpinned", release);
-                                          call.reply->ok(json::serialize(
-                                              json::object{{"release", release_to_json(release)}, {"pinned", pinned}}));
-                                      },
-                                  .dies_with_us = false});
+                                  .on_end = [this, call, release, pinned](const WorkerResult& result) {
+                                      job_.reset();
+                                      base::fault_point("pin_ended");
+                                      refresh_deployments();
+                                      if (!result.ok) {
+                                          fail(result.error);
+                                          call.reply->error(record_.last_error);
+                                          return;
+                                      }
+                                      history_.add(pinned ? "pinned" : "unpinned", release);
+                                      call.reply->ok(json::serialize(
+                                          json::object{{"release", release_to_json(release)}, {"pinned", pinned}}));
+                                  }});
 }
 
 void Daemon::cleanup(const BusCall& call) {
@@ -137,23 +138,22 @@ void Daemon::cleanup(const BusCall& call) {
                 arguments.insert(arguments.end(), {"--keep", revision});
         }
     }
-    job_ = std::make_unique<WorkerJob>(loop_, WorkerJob::Options{.argv = worker(std::move(arguments)),
-                                                                 .on_end =
-                                                                     [this, call, dropped](const WorkerResult& result) {
-                                                                         job_.reset();
-                                                                         refresh_deployments();
-                                                                         if (!result.ok) {
-                                                                             fail(result.error);
-                                                                             call.reply->error(record_.last_error);
-                                                                             return;
-                                                                         }
-                                                                         json::object answer = result.result;
-                                                                         if (dropped)
-                                                                             answer["dropped"] =
-                                                                                 release_to_json(*dropped);
-                                                                         call.reply->ok(json::serialize(answer));
-                                                                     },
-                                                                 .dies_with_us = false});
+    job_ = std::make_unique<WorkerJob>(loop_,
+                                       WorkerJob::Options{.argv = worker(std::move(arguments)),
+                                                          .on_end = [this, call, dropped](const WorkerResult& result) {
+                                                              job_.reset();
+                                                              base::fault_point("cleanup_ended");
+                                                              refresh_deployments();
+                                                              if (!result.ok) {
+                                                                  fail(result.error);
+                                                                  call.reply->error(record_.last_error);
+                                                                  return;
+                                                              }
+                                                              json::object answer = result.result;
+                                                              if (dropped)
+                                                                  answer["dropped"] = release_to_json(*dropped);
+                                                              call.reply->ok(json::serialize(answer));
+                                                          }});
 }
 
 void Daemon::change_kernel_arguments(const BusCall& call) {

@@ -1,5 +1,6 @@
 // Rollback and mark-good: which deployment boots next, and which one is known good.
 #include "base/error.hpp"
+#include "base/fault_point.hpp"
 #include "base/grub_env.hpp"
 #include "daemon.hpp"
 #include "record_json.hpp"
@@ -29,6 +30,7 @@ void Daemon::reorder(const BusCall& call, const Release& target, bool reverts) {
             env.unset("trial");
             env.unset("tries");
             env.store_in_place(paths_.grub_env);
+            base::fault_point("old_count_removed");
         }
     }
     const bool drops_staged = record_.staged.has_value();
@@ -41,38 +43,57 @@ void Daemon::reorder(const BusCall& call, const Release& target, bool reverts) {
         else
             save();
     }
+    if (!reverts) {
+        // Cut off from here on, the next start looks whether the entries were written.
+        record_.pending = PendingBoot{"rollback", target, booted_, record_.boot_id};
+        save();
+        base::fault_point("order_noted");
+    }
     job_ = std::make_unique<WorkerJob>(
-        loop_, WorkerJob::Options{
-                   .argv = worker({"put-first", "--revision", target.revision}),
-                   .on_end =
-                       [this, call, target, reverts, drops_staged](const WorkerResult& result) {
-                           job_.reset();
-                           refresh_deployments();
-                           if (!result.ok) {
-                               fail(result.error);
-                               call.reply->error(record_.last_error);
-                               return;
-                           }
-                           json::object answer = result.result;
-                           note_left_behind(reverts ? Release{} : target, answer);
-                           if (reverts) {
-                               record_.pending.reset();
-                               if (record_.state == State::rebooting)
-                                   change(Event::order_reverted);
-                               history_.add("rollback", target, "stays; the change of deployment was taken back");
-                           } else {
-                               record_.pending = PendingBoot{"rollback", target, booted_, record_.boot_id};
-                               change(Event::order_written);
-                               history_.add("rollback", target, "boots next");
-                           }
-                           if (call.option("reboot"))
-                               ask_reboot("rollback to " + target.version);
-                           answer["release"] = release_to_json(target);
-                           answer["reverted"] = reverts;
-                           answer["dropped_staged"] = drops_staged;
-                           call.reply->ok(json::serialize(answer));
-                       },
-                   .dies_with_us = false});
+        loop_, WorkerJob::Options{.argv = worker({"put-first", "--revision", target.revision}),
+                                  .on_end = [this, call, target, reverts, drops_staged](const WorkerResult& result) {
+                                      job_.reset();
+                                      base::fault_point("put_first_ended");
+                                      refresh_deployments();
+                                      if (!result.ok) {
+                                          settle_order();
+                                          fail(result.error);
+                                          call.reply->error(record_.last_error);
+                                          return;
+                                      }
+                                      json::object answer = result.result;
+                                      note_left_behind(reverts ? Release{} : target, answer);
+                                      if (reverts) {
+                                          record_.pending.reset();
+                                          if (record_.state == State::rebooting)
+                                              change(Event::order_reverted);
+                                          history_.add("rollback", target,
+                                                       "stays; the change of deployment was taken back");
+                                      } else {
+                                          change(Event::order_written);
+                                          history_.add("rollback", target, "boots next");
+                                      }
+                                      if (call.option("reboot"))
+                                          ask_reboot("rollback to " + target.version);
+                                      answer["release"] = release_to_json(target);
+                                      answer["reverted"] = reverts;
+                                      answer["dropped_staged"] = drops_staged;
+                                      call.reply->ok(json::serialize(answer));
+                                  }});
+}
+
+/// After a change of order that failed: it may have failed after the boot entries were written, and they count.
+void Daemon::settle_order() {
+    if (!record_.pending || deployments_.empty())
+        return;
+    if (deployments_.front().release.revision == record_.pending->target.revision) {
+        if (record_.state != State::rebooting)
+            change(Event::order_written);
+        return;
+    }
+    record_.pending.reset();
+    if (record_.state == State::rebooting)
+        change(Event::order_reverted);
 }
 
 // The other deployment has the /etc it was left with: what was edited since is not in it.

@@ -46,7 +46,7 @@ std::string Daemon::status_text() const {
         root["staged_changes"] = staged_to_json(*record_.staged);
     if (record_.notes && !record_.notes->empty())
         root["notes"] = notes_to_json(*record_.notes);
-    if (record_.pending)
+    if (record_.pending && record_.state == State::rebooting)
         root["pending"] =
             json::object{{"kind", record_.pending->kind}, {"release", release_to_json(record_.pending->target)}};
     if (const Deployment* target = rollback_target())

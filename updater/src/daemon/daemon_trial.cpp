@@ -2,6 +2,7 @@
 #include <ctime>
 
 #include "base/error.hpp"
+#include "base/fault_point.hpp"
 #include "base/files.hpp"
 #include "base/grub_env.hpp"
 #include "base/log.hpp"
@@ -169,7 +170,9 @@ void Daemon::write_receipt(Judge::Failure failure, std::vector<std::string> log)
     receipt.boots = record_.trial ? record_.trial->boots : 1;
     receipt.time = std::time(nullptr);
     record_.add_receipt(receipt);
+    base::fault_point("judged_bad");
     save();
+    base::fault_point("receipt_saved");
     history_.add("given up", booted_, failure.check + ": " + failure.detail);
     // A verdict is final: another boot of the same revision would only take another trial's time. GRUB falls back at
     // once.
@@ -181,6 +184,7 @@ void Daemon::write_receipt(Judge::Failure failure, std::vector<std::string> log)
     } catch (const base::Error& error) {
         base::log_error("{}", error.what());
     }
+    base::fault_point("tries_taken");
     try {
         ask_reboot(fmt::format("revision {} failed its trial: {}", booted_.revision, plain_text(failure.check, 100)));
     } catch (const base::Error& error) {

@@ -2,6 +2,7 @@
 #include <ctime>
 
 #include "base/error.hpp"
+#include "base/fault_point.hpp"
 #include "base/sha256.hpp"
 #include "daemon.hpp"
 #include "record_json.hpp"
@@ -107,6 +108,7 @@ void Daemon::on_pull_line(const json::object& line) {
 
 void Daemon::on_pull_end(const BusCall& call, bool metadata_only, const UpdateSource& from,
                          const WorkerResult& result) {
+    base::fault_point("pull_ended");
     if (!result.ok) {
         change(Event::ended);
         fail(result.error);

@@ -1,4 +1,5 @@
 #include "base/error.hpp"
+#include "base/fault_point.hpp"
 #include "base/files.hpp"
 #include "base/grub_env.hpp"
 #include "base/log.hpp"
@@ -61,6 +62,7 @@ bool finalize(const Paths& paths, const std::string& worker_program, bool own_na
     if (!record.staged)
         return false;
     const StagedUpdate staged = *record.staged;
+    base::fault_point("finalize");
     History history(paths.history_file());
     std::vector<std::string> argv{worker_program, "--root", paths.root};
     if (own_namespace)
@@ -81,21 +83,27 @@ bool finalize(const Paths& paths, const std::string& worker_program, bool own_na
         argv.emplace_back("--factory");
     argv.emplace_back("--keep-count");
     argv.push_back(std::to_string(deployments_to_keep(paths.host_yaml)));
+    Release from;
+    from.revision = kernel_argument(base::read_file_if_exists(paths.command_line, 64 * 1024).value_or(""), "atoll.rev");
+    // Cut off from here on, the next start looks whether the entries were written.
+    record.pending = PendingBoot{"upgrade", staged.release, from, record.boot_id};
+    save_record(paths.state_file(), record);
+    base::fault_point("order_noted");
     const WorkerResult result = run_worker(argv, deploy_timeout);
     if (!result.ok) {
         record.last_error = "finalise: " + result.error;
+        record.pending.reset();
         save_record(paths.state_file(), record);
         history.add("finalise failed", staged.release, result.error);
         throw base::Error(fmt::format("deploy {}: {}", staged.release.describe(), result.error));
     }
+    base::fault_point("finalized");
     // From here on the boot entries are the truth; a record that cannot be written is made up for at the next start.
-    Release from;
-    from.revision = kernel_argument(base::read_file_if_exists(paths.command_line, 64 * 1024).value_or(""), "atoll.rev");
     record.staged.reset();
     record.notes = notes_of(staged.release, result.result);
-    record.pending = PendingBoot{"upgrade", staged.release, from, record.boot_id};
     record.state = next_state(record.state, Event::order_written, record.resting()).value_or(State::rebooting);
     save_record(paths.state_file(), record);
+    base::fault_point("finalize_saved");
     history.add("finalised", staged.release, describe(*record.notes));
     base::log_notice("{} boots next", staged.release.describe());
     return true;

@@ -55,7 +55,7 @@ WorkerJob::WorkerJob(EventLoop& loop, Options options)
     base::check(::fcntl(pipe_.get(), F_SETFL, O_NONBLOCK), "fcntl");
     base::SpawnOptions spawn;
     spawn.stdout_fd = write_end.get();
-    spawn.parent_death_signal = options_.dies_with_us ? SIGKILL : 0;
+    spawn.parent_death_signal = SIGKILL;
     child_ = base::Child::spawn(options_.argv, spawn);
     pipe_watch_ = loop_.watch_readable(pipe_.get(), [this] { on_readable(); });
     restart_silence_timer();

@@ -39,6 +39,7 @@ private:
     bool answered_ = false;
 };
 
+/// Dies with us, at whatever it does: updaterd's next start finds out how far it came, and nobody works on beside it.
 class WorkerJob {
 public:
     struct Options {
@@ -50,8 +51,6 @@ public:
         std::function<void(WorkerResult)> on_end;
         /// Killed when it says nothing for so long.
         std::chrono::milliseconds silence{std::chrono::minutes(2)};
-        /// Dies with us: for jobs that are pointless without somebody listening. What changes boot entries goes on.
-        bool dies_with_us = true;
     };
     WorkerJob(EventLoop& loop, Options options);
     /// Kills it; no line comes any more, `on_end` does. May be called from `on_line`, where the job must not be

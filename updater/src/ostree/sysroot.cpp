@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "base/error.hpp"
+#include "base/fault_point.hpp"
 #include "base/files.hpp"
 #include "base/log.hpp"
 #include "factory_var.hpp"
@@ -104,6 +105,7 @@ void Sysroot::Impl::begin_change() {
         throw base::Error(EBUSY, "another process is changing the deployments of " + paths.root);
     thaw_boot(paths.boot);
     flush_boot(paths.boot, paths.root);
+    base::fault_point("change_begins");
 }
 
 // The crash-safe order, see the header.
@@ -116,7 +118,9 @@ void Sysroot::Impl::write(const std::vector<OstreeDeployment*>& order) {
     Failure failure;
     if (!ostree_sysroot_write_deployments_with_options(sysroot.get(), array.get(), &options, nullptr, failure))
         failure.raise("write boot entries");
+    base::fault_point("entries_written");
     flush_boot(paths.boot, paths.root);
+    base::fault_point("boot_flushed");
 }
 
 Sysroot::Sysroot(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -187,6 +191,7 @@ void Sysroot::set_pinned(const std::string& revision, bool pinned) {
     Failure failure;
     if (!ostree_sysroot_deployment_set_pinned(impl_->sysroot.get(), impl_->find(revision).get(), pinned, failure))
         failure.raise((pinned ? "pin revision " : "unpin revision ") + revision);
+    base::fault_point("pinned");
 }
 
 std::vector<std::string> Sysroot::keep_only(const std::vector<std::string>& keep, std::size_t count) {
@@ -234,6 +239,7 @@ void Sysroot::cleanup() {
     Failure failure;
     if (!ostree_sysroot_cleanup(impl_->sysroot.get(), nullptr, failure))
         failure.raise("clean up old deployments");
+    base::fault_point("cleaned_up");
 }
 
 } // namespace updater

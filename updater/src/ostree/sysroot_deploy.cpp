@@ -1,5 +1,6 @@
 // Making a commit the newest deployment: its /etc, its kernel arguments, and for a factory reset its /var.
 #include "base/error.hpp"
+#include "base/fault_point.hpp"
 #include "base/files.hpp"
 #include "base/log.hpp"
 #include "etc_merge.hpp"
@@ -103,6 +104,7 @@ DeployReport Sysroot::deploy(const DeployRequest& request) {
                                     argv.data(), &raw, nullptr, failure))
         failure.raise("deploy " + request.commit);
     const GOwner<OstreeDeployment> created(raw);
+    base::fault_point("tree_deployed");
 
     // libostree syncs the file system before it writes the boot entries: what is put into the deployment here is on
     // disk before anything leads to it.
@@ -110,8 +112,11 @@ DeployReport Sysroot::deploy(const DeployRequest& request) {
     if (!request.factory)
         merge_account_files(*impl_->repository, impl_->directory_of(booted.get()), request.commit, directory);
     require_safe_title(directory);
-    if (request.factory)
+    base::fault_point("accounts_merged");
+    if (request.factory) {
         prepare_factory_var(stateroot_directory(impl_->paths), request.revision);
+        base::fault_point("var_prepared");
+    }
     impl_->write(impl_->kept(created.get(), request.keep, request.keep_count));
     return report;
 }
@@ -153,6 +158,7 @@ std::string Sysroot::stage_local(const std::string& commit) {
     if ((state & OSTREE_REPO_COMMIT_STATE_PARTIAL) != 0)
         throw base::Error("commit " + commit + ": not all of it is here");
     impl_->repository->set_ref(staged_ref, commit);
+    base::fault_point("protected_local");
     return info.version;
 }
 

@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <sys/statvfs.h>
 
+#include "base/fault_point.hpp"
 #include "base/files.hpp"
 #include "base/json.hpp"
 #include "base/log.hpp"
@@ -118,6 +119,7 @@ public:
         if (!is_valid_ref(request_.ref))
             throw base::Error("'" + plain_text(request_.ref, 100) + "' is not the name of a stream");
         source_.follow_keys();
+        base::fault_point("keys_followed");
         PullOutcome outcome;
         const std::string checksum = choose(outcome);
         if (checksum.empty())
@@ -140,7 +142,9 @@ public:
             return outcome;
         require_room(missing, delta);
         Partial partial(repository_, paths_, checksum);
+        base::fault_point("download_noted");
         fetch_content(commit, missing, delta, outcome, partial);
+        base::fault_point("content_fetched");
         try {
             check_content(commit, outcome);
         } catch (...) {
@@ -151,9 +155,12 @@ public:
             }
             throw;
         }
+        base::fault_point("content_checked");
         repository_.set_ref(staged_ref, checksum);
         forget.dismiss();
+        base::fault_point("content_protected");
         partial.remove();
+        base::fault_point("pulled");
         return outcome;
     }
 
@@ -164,6 +171,7 @@ private:
         if (checksum.empty()) {
             channel_ = source_.channel(request_.ref, booted_.release.version, booted_.timestamp);
             checksum = channel_->commit;
+            base::fault_point("channel_read");
         }
         if (!base::is_sha256_hex(checksum))
             throw base::Error("'" + plain_text(checksum, 100) + "' is not the name of a commit");
@@ -203,7 +211,9 @@ private:
             request_.remote.fetch_if_there(path + ".commitmeta", max_detached_metadata).value_or("");
         verify(commit, parse_signatures(checksum, detached));
         check_metadata(commit);
+        base::fault_point("metadata_verified");
         repository_.write_partial_commit(commit, detached);
+        base::fault_point("metadata_kept");
         return commit;
     }
 
@@ -282,7 +292,9 @@ private:
             if (bytes / progress_step != (bytes - more) / progress_step)
                 observer_.progress(bytes, 0, missing.objects);
         });
+        base::fault_point("delta_fetched");
         repository_.apply_delta(paths_.delta_directory());
+        base::fault_point("delta_applied");
         base::remove_tree(paths_.delta_directory());
     }
 

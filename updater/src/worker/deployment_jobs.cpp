@@ -2,6 +2,7 @@
 
 #include "../ostree/factory_var.hpp"
 #include "base/error.hpp"
+#include "base/fault_point.hpp"
 #include "base/files.hpp"
 #include "etc_json.hpp"
 #include "jobs.hpp"
@@ -38,11 +39,14 @@ json::object deploy(const WorkerCall& call, Arguments& arguments, const Paths& p
         Sysroot sysroot = open_sysroot(call, paths);
         report = sysroot.deploy(arguments.deploy);
     }
+    base::fault_point("deployed");
     // What is on disk now, not what the object that wrote it remembers.
     Sysroot sysroot = open_sysroot(call, paths);
     sysroot.drop_staged();
+    base::fault_point("protection_dropped");
     // The ref the image was made with would keep the first release's content for ever.
     sysroot.follow(arguments.deploy.ref, arguments.deploy.commit);
+    base::fault_point("ref_followed");
     sysroot.cleanup();
     return {{"revision", arguments.deploy.revision},
             {"etc", to_json(report.etc)},
@@ -52,6 +56,7 @@ json::object deploy(const WorkerCall& call, Arguments& arguments, const Paths& p
 json::object put_first(const WorkerCall& call, const Arguments& arguments, const Paths& paths) {
     const std::vector<std::string> edits = open_sysroot(call, paths).edits_missing_in(arguments.deploy.revision);
     open_sysroot(call, paths).put_first(arguments.deploy.revision);
+    base::fault_point("first");
     open_sysroot(call, paths).cleanup();
     return {{"revision", arguments.deploy.revision}, {"etc_edits_left_behind", limited(edits)}};
 }
@@ -59,6 +64,7 @@ json::object put_first(const WorkerCall& call, const Arguments& arguments, const
 json::object drop_staged(const WorkerCall& call, const Paths& paths) {
     Sysroot sysroot = open_sysroot(call, paths);
     sysroot.drop_staged();
+    base::fault_point("protection_dropped");
     sysroot.cleanup();
     return {};
 }
@@ -66,6 +72,7 @@ json::object drop_staged(const WorkerCall& call, const Paths& paths) {
 json::object prune(const WorkerCall& call, const Arguments& arguments, const Paths& paths) {
     const std::vector<std::string> removed =
         open_sysroot(call, paths).keep_only(arguments.deploy.keep, arguments.deploy.keep_count);
+    base::fault_point("entries_removed");
     open_sysroot(call, paths).cleanup();
     return {{"removed", json::array(removed.begin(), removed.end())}};
 }

@@ -17,6 +17,7 @@
 #include "base/host_config.hpp"
 #include "base/log.hpp"
 #include "base/scope_exit.hpp"
+#include "jobs.hpp"
 #include "record_json.hpp"
 #include "updater/boot_repair.hpp"
 #include "updater/boot_text.hpp"
@@ -25,12 +26,13 @@
 #include "updater/sysroot.hpp"
 #include "updater/update_pull.hpp"
 #include "updater/workload_checks.hpp"
-#include "worker/jobs.hpp"
+#include "worker_program.hpp"
+
+namespace updater {
 
 namespace {
 
 namespace json = base::json;
-using namespace updater;
 
 /// Where answers go. libostree prints on standard output too ("Freed objects: ..."), which would not be JSON: once this
 /// is called, standard output is standard error.
@@ -209,7 +211,9 @@ int run(int argc, char** argv) {
 
 } // namespace
 
-int main(int argc, char** argv) {
+int run_worker_program(int argc, char** argv) {
     base::log_init("updater-worker");
     return base::run_main("updater-worker", [&] { return run(argc, argv); });
 }
+
+} // namespace updater
