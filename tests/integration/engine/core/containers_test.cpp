@@ -159,8 +159,10 @@ BOOST_AUTO_TEST_CASE(always_restarts_until_somebody_stops_it) {
     (*this)->stop(id, 0, user);
     BOOST_TEST(((*this)->get(id).state.status == Status::exited));
     const unsigned count = (*this)->get(id).state.restart_count;
-    // One more start would come within the pause, which is below a second here.
-    std::this_thread::sleep_for(1500ms);
+    // One more start would come after its third pause. Another's three pauses, which begin now, are longer.
+    const std::string clock = run("clock", with_restart("exit 0", engine::RestartPolicy::Kind::always));
+    wait_until("the other has restarted", [&] { return (*this)->get(clock).state.restart_count >= count + 1; });
+    (*this)->stop(clock, 0, user);
     BOOST_TEST(((*this)->get(id).state.status == Status::exited));
     BOOST_TEST((*this)->get(id).state.restart_count == count);
 }
@@ -252,9 +254,14 @@ BOOST_AUTO_TEST_CASE(pause_stops_time) {
     wait_until("it writes", [&] { return !log_of(id).empty(); });
     (*this)->pause(id, user);
     BOOST_TEST(((*this)->get(id).state.status == Status::paused));
-    std::this_thread::sleep_for(100ms); // what was in the pipe
+    // Another that writes as often tells the time: some lines for what was in the pipe, some in which nothing comes.
+    const std::string clock = run("clock", shell("while :; do echo x; sleep 0.05; done"));
+    const auto lines_of_clock = [&](std::size_t lines) {
+        wait_until("the other writes", [&] { return log_of(clock).size() >= lines * 2; });
+    };
+    lines_of_clock(3);
     const auto before = log_of(id);
-    std::this_thread::sleep_for(300ms);
+    lines_of_clock(9);
     BOOST_TEST(log_of(id) == before);
     (*this)->unpause(id, user);
     wait_until("it writes again", [&] { return log_of(id) != before; });
