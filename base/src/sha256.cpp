@@ -1,37 +1,30 @@
 #include "base/sha256.hpp"
 
-#include <openssl/evp.h>
-
-#include "base/error.hpp"
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include <openssl/sha.h>
 
 namespace base {
 
+// By the functions of the digest itself: those of EVP are what OpenSSL 3 prefers, and would take all of libcrypto into
+// a static program (ocirun).
 struct Sha256::Context {
-    EVP_MD_CTX* md = EVP_MD_CTX_new();
-    Context() {
-        if (md == nullptr || EVP_DigestInit_ex(md, EVP_sha256(), nullptr) != 1)
-            throw Error("sha256: cannot initialise libcrypto");
-    }
-    Context(const Context&) = delete;
-    Context& operator=(const Context&) = delete;
-    ~Context() { EVP_MD_CTX_free(md); }
+    SHA256_CTX state{};
 };
 
-Sha256::Sha256() : context_(std::make_unique<Context>()) {}
+Sha256::Sha256() : context_(std::make_unique<Context>()) {
+    SHA256_Init(&context_->state); // cannot fail, nor can the others
+}
 Sha256::~Sha256() = default;
 Sha256::Sha256(Sha256&&) noexcept = default;
 Sha256& Sha256::operator=(Sha256&&) noexcept = default;
 
 void Sha256::update(std::string_view data) {
-    if (EVP_DigestUpdate(context_->md, data.data(), data.size()) != 1)
-        throw Error("sha256: update failed");
+    SHA256_Update(&context_->state, data.data(), data.size());
 }
 
 Sha256::Digest Sha256::finish() {
     Digest digest{};
-    unsigned size = 0;
-    if (EVP_DigestFinal_ex(context_->md, digest.data(), &size) != 1 || size != digest.size())
-        throw Error("sha256: finish failed");
+    SHA256_Final(digest.data(), &context_->state);
     return digest;
 }
 

@@ -1,4 +1,4 @@
-// config.json of the OCI runtime specification 1.1 as types: read strictly, nothing of it acted upon.
+// config.json of the OCI runtime specification 1.2 as types: read strictly, nothing of it acted upon.
 #pragma once
 #include <sys/resource.h>
 #include <sys/types.h>
@@ -157,7 +157,7 @@ struct SeccompProfile {
     std::vector<std::uint32_t> architectures; ///< SCMP_ARCH_*
     unsigned load_flags = 0;                  ///< SECCOMP_FILTER_FLAG_*
     std::vector<SeccompRule> rules;
-    std::string text;          ///< the profile as JSON: what the filter cache compares
+    std::string text;          ///< the profile as JSON, of which the filter cache takes the digest
     bool notifies = false;     ///< SCMP_ACT_NOTIFY is among the actions
     std::string listener_path; ///< of the socket that takes the listener; given when `notifies`
     std::string listener_metadata;

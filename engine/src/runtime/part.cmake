@@ -42,7 +42,7 @@ atoll_library(engine_runtime
     src/runtime/state.cpp
     src/runtime/statistics.cpp
     src/runtime/systemd_scope.cpp
-  LINK base base_json libseccomp.a)
+  LINK base base_json base_sha256 libseccomp.a libcrypto.a)
 
 atoll_library(ocirun_program
   SOURCES

@@ -7,9 +7,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include "base/error.hpp"
 #include "base/files.hpp"
 #include "base/scope_exit.hpp"
+#include "base/sha256.hpp"
 
 namespace engine::runtime {
 
@@ -52,62 +55,53 @@ void add_rule(scmp_filter_ctx context, const SeccompProfile& profile, const Secc
     }
 }
 
-constexpr std::uint32_t cache_magic = 0x43434f41; // "AOCC"
-constexpr std::uint32_t cache_format = 1;
-
+/// Ahead of the program in an entry.
 struct CacheHeader {
-    std::uint32_t magic, format, architecture, library_version;
-    std::uint32_t profile_size, instructions;
-    std::uint64_t checksum; ///< of what follows: against damage, not against an attacker
+    base::Sha256::Digest key;      ///< whose program it is
+    base::Sha256::Digest checksum; ///< of key and program: against damage, not against an attacker
 };
 
-std::uint64_t fnv1a(std::string_view data, std::uint64_t hash = 0xcbf29ce484222325U) {
-    for (const char byte : data)
-        hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001b3U;
-    return hash;
-}
+constexpr off_t largest_entry = sizeof(CacheHeader) + BPF_MAXINSNS * sizeof(sock_filter);
 
-std::string_view bytes_of(const std::vector<sock_filter>& program) {
-    return {reinterpret_cast<const char*>(program.data()), program.size() * sizeof(sock_filter)};
-}
-
-CacheHeader header_for(const SeccompProfile& profile) {
+/// Of everything that the program depends on.
+base::Sha256::Digest key_of(const SeccompProfile& profile) {
     const scmp_version* version = seccomp_version();
-    CacheHeader header{};
-    header.magic = cache_magic;
-    header.format = cache_format;
-    header.architecture = seccomp_arch_native();
-    header.library_version = version->major << 16 | version->minor << 8 | version->micro;
-    header.profile_size = static_cast<std::uint32_t>(profile.text.size());
-    return header;
+    base::Sha256 hash;
+    hash.update(fmt::format("atoll filter 2, architecture {:08x}, libseccomp {}.{}.{}\n", seccomp_arch_native(),
+                            version->major, version->minor, version->micro));
+    hash.update(profile.text);
+    return hash.finish();
 }
 
-std::optional<std::vector<sock_filter>> decode(std::string_view entry, const SeccompProfile& profile) {
+std::string_view bytes_of(const base::Sha256::Digest& digest) {
+    return {reinterpret_cast<const char*>(digest.data()), digest.size()};
+}
+
+base::Sha256::Digest checksum_of(const base::Sha256::Digest& key, std::string_view program) {
+    base::Sha256 hash;
+    hash.update(bytes_of(key));
+    hash.update(program);
+    return hash.finish();
+}
+
+std::optional<std::vector<sock_filter>> decode(std::string_view entry, const base::Sha256::Digest& key) {
     CacheHeader header{};
-    if (entry.size() < sizeof header)
+    if (entry.size() <= sizeof header)
         return std::nullopt;
     std::memcpy(&header, entry.data(), sizeof header);
     const std::string_view body = entry.substr(sizeof header);
-    CacheHeader expected = header_for(profile);
-    expected.instructions = header.instructions;
-    expected.checksum = header.checksum;
-    if (std::memcmp(&header, &expected, sizeof header) != 0 || header.instructions == 0 ||
-        header.instructions > BPF_MAXINSNS ||
-        body.size() != profile.text.size() + header.instructions * sizeof(sock_filter) ||
-        body.substr(0, profile.text.size()) != profile.text || fnv1a(body) != header.checksum)
+    if (header.key != key || header.checksum != checksum_of(key, body) || body.size() % sizeof(sock_filter) != 0 ||
+        body.size() / sizeof(sock_filter) > BPF_MAXINSNS)
         return std::nullopt;
-    std::vector<sock_filter> program(header.instructions);
-    std::memcpy(program.data(), body.data() + profile.text.size(), program.size() * sizeof(sock_filter));
+    std::vector<sock_filter> program(body.size() / sizeof(sock_filter));
+    std::memcpy(program.data(), body.data(), body.size());
     return program;
 }
 
-std::string encode(const std::vector<sock_filter>& program, const SeccompProfile& profile) {
-    CacheHeader header = header_for(profile);
-    header.instructions = static_cast<std::uint32_t>(program.size());
-    header.checksum = fnv1a(bytes_of(program), fnv1a(profile.text));
-    std::string entry(reinterpret_cast<const char*>(&header), sizeof header);
-    entry.append(profile.text).append(bytes_of(program));
-    return entry;
+std::string encode(const std::vector<sock_filter>& program, const base::Sha256::Digest& key) {
+    const std::string_view body{reinterpret_cast<const char*>(program.data()), program.size() * sizeof(sock_filter)};
+    std::string entry(bytes_of(key));
+    return entry.append(bytes_of(checksum_of(key, body))).append(body);
 }
 
 /// The cache's directory, or an empty one when it is not ours alone.
@@ -182,21 +176,21 @@ SeccompFilter FilterCache::get(const SeccompProfile& profile) const {
     const base::UniqueFd directory = open_directory(directory_);
     if (!directory)
         return compile_filter(profile);
-    char name[32];
-    std::snprintf(name, sizeof name, "%016llx.bpf", static_cast<unsigned long long>(fnv1a(profile.text)));
-    const base::UniqueFd file(openat(directory.get(), name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+    const base::Sha256::Digest key = key_of(profile);
+    const std::string name = base::to_hex(key) + ".bpf";
+    const base::UniqueFd file(openat(directory.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
     struct stat status {};
     if (file && fstat(file.get(), &status) == 0 && S_ISREG(status.st_mode) && status.st_uid == geteuid() &&
-        status.st_size < 4 * 1024 * 1024) {
+        status.st_size <= largest_entry) {
         std::string entry(static_cast<std::size_t>(status.st_size), '\0');
         if (read(file.get(), entry.data(), entry.size()) == status.st_size)
-            if (std::optional<std::vector<sock_filter>> program = decode(entry, profile))
+            if (std::optional<std::vector<sock_filter>> program = decode(entry, key))
                 return {std::move(*program), profile.load_flags};
     }
     give_code_pages_back();
     SeccompFilter filter = compile_filter(profile);
     malloc_trim(0); // libseccomp's tree is gone; what follows needs the code pages again
-    store(directory.get(), name, encode(filter.program, profile));
+    store(directory.get(), name, encode(filter.program, key));
     return filter;
 }
 

@@ -18,10 +18,9 @@ struct SeccompFilter {
 /// By libseccomp: milliseconds for a large profile. Throws base::Error.
 SeccompFilter compile_filter(const SeccompProfile& profile);
 
-/// Compiled filters in a directory of root's. An entry holds the whole profile it was made from, the architecture and
-/// libseccomp's version, and is used only when all are the same; so its name (a hash) need not be trusted. The
-/// directory is trusted by its owner and mode: what others could write is not read. An entry that is foreign, damaged
-/// or of another version is compiled anew and replaced.
+/// Compiled filters in a directory of the caller's, each under the digest (SHA-256) of the profile, the architecture
+/// and libseccomp's version, which it also holds, with one of the program. The directory is trusted by its owner and
+/// mode: what others could write is not read. An entry that is foreign or damaged is compiled anew and replaced.
 class FilterCache {
 public:
     /// Makes the directory when it is missing.

@@ -10,6 +10,7 @@
 
 #include "base/error.hpp"
 #include "base/files.hpp"
+#include "base/sha256.hpp"
 #include "bundle.hpp"
 
 using namespace engine::runtime;
@@ -63,12 +64,18 @@ BOOST_AUTO_TEST_CASE(an_entry_is_used_again) {
 BOOST_AUTO_TEST_CASE(another_profile_is_another_filter) {
     const SeccompFilter first = cache.get(profile());
     BOOST_TEST(!same(cache.get(profile("14")), first));
-    // Two profiles of one hash: the entry under our name holds another profile's text.
+    // A foreign entry, whole in itself, under our name: it says whose it is.
+    std::filesystem::remove_all(path);
+    cache.get(profile());
     const std::string own = entry();
+    const std::string content = base::read_file(own);
+    BOOST_TEST(base::is_sha256_hex(std::filesystem::path(own).stem().string()));
     std::filesystem::remove_all(path);
     cache.get(profile("14"));
+    BOOST_TEST(entry() != own);
     std::filesystem::rename(entry(), own);
     BOOST_TEST(same(cache.get(profile()), first));
+    BOOST_TEST(base::read_file(own) == content); // it was replaced
 }
 
 BOOST_AUTO_TEST_CASE(damage_is_noticed_at_every_byte) {
@@ -86,6 +93,8 @@ BOOST_AUTO_TEST_CASE(damage_is_noticed_at_every_byte) {
     std::ofstream(file, std::ios::trunc) << "";
     BOOST_TEST(same(cache.get(profile()), good));
     BOOST_TEST(base::read_file(file) == content); // it was replaced
+    std::ofstream(file, std::ios::app) << std::string(sizeof(sock_filter), '\0');
+    BOOST_TEST(same(cache.get(profile()), good));
 }
 
 BOOST_AUTO_TEST_CASE(a_directory_that_others_may_write_is_not_trusted) {
@@ -95,6 +104,17 @@ BOOST_AUTO_TEST_CASE(a_directory_that_others_may_write_is_not_trusted) {
     BOOST_REQUIRE(chmod(path.c_str(), 0777) == 0);
     BOOST_TEST(same(cache.get(profile()), good));
     BOOST_TEST(base::read_file(entry()) == "planted"); // neither read nor written
+}
+
+BOOST_AUTO_TEST_CASE(an_entry_that_is_no_file_is_not_read) {
+    const SeccompFilter good = cache.get(profile());
+    const std::string file = entry();
+    const std::string content = base::read_file(file);
+    std::filesystem::rename(file, directory / "elsewhere");
+    std::filesystem::create_symlink(directory / "elsewhere", file);
+    BOOST_TEST(same(cache.get(profile()), good));
+    BOOST_TEST(!std::filesystem::is_symlink(file)); // it was replaced
+    BOOST_TEST(base::read_file(file) == content);
 }
 
 BOOST_AUTO_TEST_CASE(a_cache_that_cannot_be_is_none) {
