@@ -105,22 +105,10 @@ int make_links(Child& child) noexcept {
 }
 
 int send_terminal(Child& child, int master) noexcept {
-    char text[] = "/dev/ptmx"; // the receiver logs it, at most
-    iovec data{text, sizeof text - 1};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))]{};
-    msghdr message{};
-    message.msg_iov = &data;
-    message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(header), &master, sizeof master);
-    return sendmsg(child.descriptors.console_socket, &message, MSG_NOSIGNAL) < 0
-               ? child.fail_errno(Operation::send_console)
-               : 0;
+    constexpr char name[] = "/dev/ptmx"; // the receiver logs it, at most
+    const ssize_t sent =
+        kernel::send_with_descriptors(child.descriptors.console_socket, name, sizeof name - 1, &master, 1);
+    return sent < 0 ? child.fail_errno(Operation::send_console) : 0;
 }
 
 int bind_console(Child& child) noexcept {

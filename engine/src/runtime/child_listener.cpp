@@ -7,7 +7,6 @@
 #include <sys/socket.h>
 
 #include <atomic>
-#include <cstring>
 
 #include "runtime/child.hpp"
 #include "runtime/kernel.hpp"
@@ -36,30 +35,16 @@ void pause_cpu() noexcept {
 #endif
 }
 
-/// The descriptor goes with the first bytes.
 int send_listener(const Delivery& delivery, int listener) noexcept {
-    iovec data{const_cast<char*>(delivery.document), delivery.size};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))]{};
-    msghdr message{};
-    message.msg_iov = &data;
-    message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(header), &listener, sizeof listener);
-    while (data.iov_len != 0) {
-        const long sent = syscall(SYS_sendmsg, delivery.connection, &message, MSG_NOSIGNAL);
-        if (sent < 0 && errno == EINTR)
+    std::size_t sent = 0;
+    while (sent < delivery.size) {
+        const ssize_t size = kernel::send_with_descriptors(delivery.connection, delivery.document + sent,
+                                                           delivery.size - sent, &listener, sent == 0 ? 1 : 0);
+        if (size < 0 && errno == EINTR)
             continue;
-        if (sent <= 0)
-            return sent < 0 ? errno : EPIPE;
-        data.iov_base = static_cast<char*>(data.iov_base) + sent;
-        data.iov_len -= static_cast<std::size_t>(sent);
-        message.msg_control = nullptr;
-        message.msg_controllen = 0;
+        if (size <= 0)
+            return size < 0 ? errno : EPIPE;
+        sent += static_cast<std::size_t>(size);
     }
     return 0;
 }

@@ -1,6 +1,7 @@
 #include "runtime/kernel.hpp"
 
 #include <climits>
+#include <sys/socket.h>
 #include <sys/vfs.h>
 
 #include <cstring>
@@ -91,6 +92,29 @@ int make_file_in_root(int root, const char* path) noexcept {
     if (!made.valid() && errno != EEXIST)
         return -1;
     return open_in_root(root, path, O_PATH);
+}
+
+ssize_t send_with_descriptors(int socket, const void* data, std::size_t size, const int* descriptors,
+                              unsigned count) noexcept {
+    iovec part{const_cast<void*>(data), size};
+    alignas(cmsghdr) char control[CMSG_SPACE(most_sent_descriptors * sizeof(int))]{};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    if (count > most_sent_descriptors) {
+        errno = EINVAL;
+        return -1;
+    }
+    if (count != 0) {
+        message.msg_control = control;
+        message.msg_controllen = CMSG_SPACE(count * sizeof(int));
+        cmsghdr* const header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(count * sizeof(int));
+        std::memcpy(CMSG_DATA(header), descriptors, count * sizeof(int));
+    }
+    return syscall(SYS_sendmsg, socket, &message, MSG_NOSIGNAL);
 }
 
 long file_system_magic(int fd) noexcept {

@@ -93,6 +93,12 @@ int make_file_in_root(int root, const char* path) noexcept;
 /// O_PATH of the directory that `path` is in, made when missing; `name` is set to the last component.
 int make_parent_in_root(int root, const char* path, const char*& name) noexcept;
 
+constexpr unsigned most_sent_descriptors = 2;
+/// sendmsg(2) of `data` with descriptors (SCM_RIGHTS), which go with its first byte; how much was sent. Without glibc's
+/// wrapper: for threads that glibc does not know, too.
+ssize_t send_with_descriptors(int socket, const void* data, std::size_t size, const int* descriptors,
+                              unsigned count) noexcept;
+
 /// Its file system's magic number (linux/magic.h), -1 when that cannot be told.
 long file_system_magic(int fd) noexcept;
 

@@ -3,12 +3,13 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
-#include <cstring>
+#include <algorithm>
 
 #include <boost/json.hpp>
 
 #include "base/error.hpp"
 #include "base/files.hpp"
+#include "runtime/kernel.hpp"
 #include "runtime/launch.hpp"
 #include "runtime/parent_side.hpp"
 #include "runtime/stages.hpp"
@@ -30,6 +31,19 @@ std::string process_state(const SeccompProfile& profile, const ContainerState& s
     return boost::json::serialize(document);
 }
 
+/// The child's process, which may make no system call, busily waits until all is sent: an agent that does not read is
+/// not to hold it up, so the whole document has to fit.
+void make_room(int connection, std::size_t size) {
+    const int wanted = static_cast<int>(std::min<std::size_t>(2 * size + 64 * 1024, 64 * 1024 * 1024));
+    int has = 0;
+    socklen_t length = sizeof has;
+    if (getsockopt(connection, SOL_SOCKET, SO_SNDBUF, &has, &length) == 0 && has >= wanted)
+        return;
+    // A user gets what the host allows; for the rest the agent has to read, or the time runs out.
+    if (setsockopt(connection, SOL_SOCKET, SO_SNDBUFFORCE, &wanted, sizeof wanted) < 0)
+        base::check(setsockopt(connection, SOL_SOCKET, SO_SNDBUF, &wanted, sizeof wanted), "setsockopt");
+}
+
 } // namespace
 
 std::optional<ListenerOffer> offer_listener(const std::optional<SeccompProfile>& profile, const ContainerState& state,
@@ -44,28 +58,18 @@ std::optional<ListenerOffer> offer_listener(const std::optional<SeccompProfile>&
     }
     base::check(setsockopt(offer.connection.get(), SOL_SOCKET, SO_SNDTIMEO, &send_timeout, sizeof send_timeout),
                 "setsockopt");
+    const std::string document = process_state(*profile, state, status, pid);
+    make_room(offer.connection.get(), document.size());
     offer.document = memory_file("seccomp");
-    base::write_all(offer.document.get(), process_state(*profile, state, status, pid), "seccomp");
+    base::write_all(offer.document.get(), document, "seccomp");
     return offer;
 }
 
 void send_go_with(int channel, const ListenerOffer& offer) {
     Message go;
     go.kind = Message::Kind::go;
-    iovec data{&go, sizeof go};
-    const int descriptors[2] = {offer.connection.get(), offer.document.get()};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof descriptors)]{};
-    msghdr message{};
-    message.msg_iov = &data;
-    message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof descriptors);
-    std::memcpy(CMSG_DATA(header), descriptors, sizeof descriptors);
-    if (sendmsg(channel, &message, MSG_NOSIGNAL) < 0 && errno != EPIPE)
+    const int descriptors[] = {offer.connection.get(), offer.document.get()};
+    if (kernel::send_with_descriptors(channel, &go, sizeof go, descriptors, 2) < 0 && errno != EPIPE)
         base::throw_errno("send the seccomp agent's connection to the container's process");
 }
 

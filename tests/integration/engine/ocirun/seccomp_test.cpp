@@ -147,6 +147,17 @@ BOOST_AUTO_TEST_CASE(the_listener_is_sent_at_start_and_for_every_exec) {
     BOOST_TEST(output() == std::to_string(EXDEV) + "\n");
 }
 
+// It has the listener in its queue when it wants it. The document is larger than a socket's usual buffer.
+BOOST_AUTO_TEST_CASE(an_agent_that_does_not_read_holds_nothing_up) {
+    seccomp()["syscalls"] = json::parse(R"([{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_NOTIFY"}])");
+    seccomp()["listenerMetadata"] = std::string(1'000'000, 'x');
+    args({"/probe", "exit", "5"});
+    save();
+    base::Child run = spawn({"run", "box"});
+    BOOST_TEST(run.wait().code == 5, output());
+    BOOST_TEST(text(accept_state().at("metadata")).size() == 1'000'000U);
+}
+
 BOOST_AUTO_TEST_CASE(without_an_agent_nothing_runs) {
     seccomp()["listenerPath"] = path() + "/nobody";
     BOOST_TEST(run_error() ==
