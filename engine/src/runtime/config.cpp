@@ -99,10 +99,26 @@ std::vector<Hook> read_hook_list(const JsonCursor& hooks) {
     return result;
 }
 
+/// "1.MINOR.PATCH" of semantic versioning; "-rc.1", "+dev" and the like may follow.
+bool is_version_one(std::string_view text) {
+    if (!text.starts_with("1."))
+        return false;
+    const auto skip_number = [&] {
+        const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+        text.remove_prefix(digits);
+        return digits != 0;
+    };
+    text.remove_prefix(2);
+    if (!skip_number() || !text.starts_with('.'))
+        return false;
+    text.remove_prefix(1);
+    return skip_number() && (text.empty() || text.front() == '-' || text.front() == '+');
+}
+
 void read_version(const JsonCursor& version, Config& config) {
     config.oci_version = version.text();
     // 1.x is backward compatible by the specification's promise; what we cannot do of a later 1.x is refused by field.
-    if (!config.oci_version.starts_with("1."))
+    if (!is_version_one(config.oci_version))
         version.fail("version \"" + config.oci_version + "\" is not supported: this runtime speaks 1.x");
 }
 

@@ -9,6 +9,7 @@
 #include "runtime/names.hpp"
 #include "runtime/runtime.hpp"
 #include "runtime/specification.hpp"
+#include "runtime/systemd_scope.hpp"
 
 namespace engine::runtime {
 
@@ -24,7 +25,7 @@ json::array strings(const std::vector<std::string>& texts) {
 }
 
 constexpr std::string_view config_template = R"({
-  "ociVersion": "1.1.0",
+  "ociVersion": "@VERSION@",
   "process": {
     "terminal": true,
     "user": {"uid": 0, "gid": 0},
@@ -69,6 +70,7 @@ constexpr std::string_view config_template = R"({
 } // namespace
 
 std::string features_document() {
+    const bool systemd = has_systemd_program();
     const json::object document{
         {"ociVersionMin", "1.0.0"},
         {"ociVersionMax", specification_version},
@@ -79,7 +81,8 @@ std::string features_document() {
              {"namespaces", strings(namespace_types())},
              {"capabilities", json::array(capability_names.begin(), capability_names.end())},
              {"cgroup",
-              json::object{{"v1", false}, {"v2", true}, {"systemd", false}, {"systemdUser", false}, {"rdma", false}}},
+              json::object{
+                  {"v1", false}, {"v2", true}, {"systemd", systemd}, {"systemdUser", systemd}, {"rdma", true}}},
              {"seccomp",
               json::object{
                   {"enabled", true},
@@ -102,6 +105,8 @@ std::string features_document() {
 
 std::string default_config(bool rootless) {
     std::string text(config_template);
+    const std::string_view version = "@VERSION@";
+    text.replace(text.find(version), version.size(), specification_version);
     if (rootless) {
         const std::string network = R"({"type": "network"}, )";
         text.replace(text.find(network), network.size(), R"({"type": "user"}, {"type": "network"}, )");

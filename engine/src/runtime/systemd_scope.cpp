@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 
 #include "base/error.hpp"
 #include "base/process.hpp"
@@ -12,17 +13,34 @@ namespace engine::runtime {
 
 namespace {
 
-/// Beside ocirun, whose path callers give; they need not give a PATH, and podman's do not. Else where PATH says.
-std::string program() {
+constexpr const char* program = "ocirun-systemd";
+
+/// Beside ocirun, whose path callers give; they need not give a PATH, and podman's do not. Else where PATH says. Empty:
+/// nowhere.
+std::string find_program() {
     const std::string own = program_invocation_name;
-    const std::string beside = own.substr(0, own.rfind('/') + 1) + "ocirun-systemd";
-    const bool found = beside.find('/') != std::string::npos && access(beside.c_str(), X_OK) == 0;
-    return found ? beside : "ocirun-systemd";
+    const auto is_there = [](const std::string& directory) {
+        return !directory.empty() && access((directory + "/" + program).c_str(), X_OK) == 0;
+    };
+    if (const std::size_t slash = own.rfind('/'); slash != std::string::npos && is_there(own.substr(0, slash)))
+        return own.substr(0, slash + 1) + program;
+    const char* const path = std::getenv("PATH");
+    std::string_view rest = path == nullptr ? "/usr/local/bin:/usr/bin:/bin" : path;
+    while (!rest.empty()) {
+        const std::size_t colon = rest.find(':');
+        const std::string directory(rest.substr(0, colon));
+        if (is_there(directory))
+            return directory + "/" + program;
+        rest = colon == std::string_view::npos ? std::string_view{} : rest.substr(colon + 1);
+    }
+    return {};
 }
 
 /// The program's command line; a user has a systemd of his own, also as root of a user namespace.
 std::vector<std::string> command_line(std::initializer_list<std::string> words) {
-    std::vector<std::string> command{program()};
+    std::vector<std::string> command{find_program()};
+    if (command.front().empty())
+        throw base::Error(ENOENT, std::string(program) + ", for --systemd-cgroup, beside ocirun and in PATH");
     if (!is_host_root())
         command.emplace_back("--user");
     command.insert(command.end(), words);
@@ -44,6 +62,10 @@ void append_limits(std::vector<std::string>& command, const std::vector<CgroupWr
 }
 
 } // namespace
+
+bool has_systemd_program() {
+    return !find_program().empty();
+}
 
 SystemdScope systemd_scope(const Linux& linux_part, const std::string& id) {
     std::string path = linux_part.systemd_path;

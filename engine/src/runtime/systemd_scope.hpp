@@ -15,6 +15,9 @@ struct SystemdScope {
     std::string slice; ///< "machine.slice"
 };
 
+/// Whether ocirun-systemd is there.
+bool has_systemd_program();
+
 /// Of linux.cgroupsPath, "SLICE:PREFIX:NAME"; when that is not given a scope "ocirun-ID.scope" in the system's or the
 /// user's slice. Throws base::Error.
 SystemdScope systemd_scope(const Linux& linux_part, const std::string& id);

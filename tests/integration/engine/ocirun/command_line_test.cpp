@@ -33,7 +33,14 @@ BOOST_AUTO_TEST_CASE(wrong_command_lines_exit_with_2) {
         BOOST_TEST(ocirun(words).status.code == 2);
     BOOST_TEST(ocirun({"--help"}).status.success());
     BOOST_TEST(ocirun({"create", "--help"}).output.find("--console-socket PATH") != std::string::npos);
-    BOOST_TEST(json::parse(ocirun({"features"}).output).at("linux").at("seccomp").at("enabled").as_bool());
+    const json::value features = json::parse(ocirun({"features"}).output);
+    BOOST_TEST(features.at("linux").at("seccomp").at("enabled").as_bool());
+    // ocirun-systemd is beside ocirun; elsewhere it is not.
+    BOOST_TEST(features.at("linux").at("cgroup").at("systemd").as_bool());
+    const std::string alone = path() + "/ocirun";
+    std::filesystem::copy_file(OCIRUN, alone);
+    const json::value other = json::parse(base::run_checked({alone, "features"}));
+    BOOST_TEST(!other.at("linux").at("cgroup").at("systemd").as_bool());
 }
 
 // What podman and containerd look for in messages.
@@ -176,6 +183,10 @@ BOOST_AUTO_TEST_CASE(spec_makes_a_configuration_that_runs) {
     std::filesystem::create_directories(bundle + "/rootfs/bin");
     std::filesystem::copy_file(PROBE, bundle + "/rootfs/bin/sh");
     BOOST_REQUIRE(ocirun({"spec", "--bundle", bundle}).status.success());
+    // The version that `features` and `--version` say.
+    const json::value written = json::parse(base::read_file(bundle + "/config.json"));
+    BOOST_TEST(written.at("ociVersion") == json::parse(ocirun({"features"}).output).at("ociVersionMax"));
+    BOOST_TEST(ocirun({"--version"}).output.ends_with("spec: " + text(written.at("ociVersion")) + "\n"));
     BOOST_TEST(ocirun({"spec", "--bundle", bundle}).errors.find("File exists") != std::string::npos);
     const base::RunResult result = ocirun({"run", "--bundle", bundle, "box"});
     BOOST_REQUIRE_MESSAGE(result.status.success(), result.errors);

@@ -99,7 +99,10 @@ struct Suite {
 
 /// The script's output and errors.
 std::string text(const std::string& script) {
-    return box->sh("exec 2>&1\n" + script).output;
+    const base::RunResult result = box->sh("exec 2>&1\n" + script);
+    BOOST_TEST(result.errors == "");
+    BOOST_TEST((result.status.signal == 0 && result.status.code < 128), result.status.describe());
+    return result.output;
 }
 
 } // namespace
@@ -145,7 +148,8 @@ BOOST_AUTO_TEST_CASE(a_name_is_free_again_at_once) {
            "/sys/fs/cgroup/machine.slice/pod-box.scope (memory.max)\n"
            "ocirun: linux.resources.memory.limit: cgroup controller \"memory\" is not available in "
            "/sys/fs/cgroup/machine.slice/pod-box.scope (memory.max)\n"
-           "ocirun: ocirun-systemd: exit code 1: ocirun-systemd: start pod-box.scope: systemd has a unit of this name; "
+           "ocirun: /atoll/ocirun-systemd: exit code 1: ocirun-systemd: start pod-box.scope: systemd has a unit of "
+           "this name; "
            "is it "
            "another container's? \"systemctl stop pod-box.scope\" ends it\n");
 }

@@ -72,6 +72,9 @@ std::ostream& operator<<(std::ostream& out, const Bad& bad) {
 
 const Bad bad_documents[] = {
     {"/ociVersion", "\"2.0.0\"", "ociVersion: version \"2.0.0\" is not supported: this runtime speaks 1.x"},
+    {"/ociVersion", "\"1.x\"", "ociVersion: version \"1.x\" is not supported: this runtime speaks 1.x"},
+    {"/ociVersion", "\"1.2\"", "ociVersion: version \"1.2\" is not supported: this runtime speaks 1.x"},
+    {"/ociVersion", "\"1.2.1x\"", "ociVersion: version \"1.2.1x\" is not supported: this runtime speaks 1.x"},
     {"/root", "{}", "root: \"path\" is missing"},
     {"/process/args", "[]", "process.args: names no program"},
     {"/process/args", "[1]", "process.args[0]: expected a string"},
@@ -223,8 +226,10 @@ BOOST_AUTO_TEST_CASE(features_are_what_is_accepted) {
         return problem(with(pointer, text));
     };
     boost::json::value latest(runtime_test::minimal());
-    for (const char* key : {"ociVersionMin", "ociVersionMax"}) {
-        latest.as_object()["ociVersion"] = features.at(key);
+    // And what runc 1.1 and later ones write.
+    for (const boost::json::value& version : {features.at("ociVersionMin"), features.at("ociVersionMax"),
+                                              boost::json::value("1.0.2-dev"), boost::json::value("1.3.0+dev")}) {
+        latest.as_object()["ociVersion"] = version;
         BOOST_TEST(problem(boost::json::serialize(latest)) == "accepted");
     }
     for (const auto& hook : features.at("hooks").as_array())

@@ -8,6 +8,7 @@
 #include "base/error.hpp"
 #include "base/files.hpp"
 #include "bundle.hpp"
+#include "runtime/parent_side.hpp"
 #include "runtime/stages.hpp"
 
 using namespace engine::runtime;
@@ -141,6 +142,19 @@ BOOST_AUTO_TEST_CASE(failures_are_described_by_the_plan) {
                "exec \"sh\": executable file not found in $PATH");
     BOOST_TEST(text(Stage::exec, Operation::exec, EACCES, -1) == "exec \"sh\": Permission denied");
     BOOST_TEST(text(Stage::mounts, Operation::open, ENOENT, 99) == "mounts: open: No such file or directory");
+}
+
+BOOST_AUTO_TEST_CASE(why_a_group_takes_no_process) {
+    const auto message = [](int error) {
+        return std::string(clone_failure(error, "/a/box").what());
+    };
+    BOOST_TEST(message(ENOENT) ==
+               "make the container's process (clone3): in cgroup /a/box: this group, or the caller's, is "
+               "outside of the caller's cgroup namespace: No such file or directory");
+    BOOST_TEST(message(EACCES).find("a process may change its group only within a tree that is the caller's own") !=
+               std::string::npos);
+    BOOST_TEST(message(EBUSY).find("controllers for groups below") != std::string::npos);
+    BOOST_TEST(std::string(clone_failure(EAGAIN, "").what()).find("cgroup") == std::string::npos);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
