@@ -207,6 +207,19 @@ std::string scheduling() {
     sched_getparam(0, &parameters);
     all.add_number("priority", parameters.sched_priority);
     all.add_number("nice", getpriority(PRIO_PROCESS, 0));
+    struct { // struct sched_attr, which glibc does not have
+        unsigned size, policy;
+        unsigned long long flags;
+        int nice;
+        unsigned priority;
+        unsigned long long runtime, deadline, period;
+    } attributes{};
+    if (syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) == 0) {
+        all.add_number("flags", static_cast<long>(attributes.flags));
+        all.add_number("runtime", static_cast<long>(attributes.runtime));
+        all.add_number("deadline", static_cast<long>(attributes.deadline));
+        all.add_number("period", static_cast<long>(attributes.period));
+    }
     all.add_number("io_priority", syscall(SYS_ioprio_get, 1 /* IOPRIO_WHO_PROCESS */, 0));
     cpu_set_t cpus;
     CPU_ZERO(&cpus);

@@ -91,6 +91,48 @@ BOOST_AUTO_TEST_CASE(scheduler_and_io_priority) {
     BOOST_TEST(mapped.at("io_priority").as_int64() == (1 << 13 | 1));
 }
 
+BOOST_AUTO_TEST_CASE(real_time_schedulers) {
+    process()["scheduler"] = json::parse(R"({"policy": "SCHED_FIFO", "priority": 11})");
+    const json::value fifo = run().at("scheduling");
+    BOOST_TEST(fifo.at("policy").as_int64() == SCHED_FIFO);
+    BOOST_TEST(fifo.at("priority").as_int64() == 11);
+    process()["scheduler"] =
+        json::parse(R"({"policy": "SCHED_RR", "priority": 99, "flags": ["SCHED_FLAG_RESET_ON_FORK"]})");
+    const json::value round_robin = run().at("scheduling");
+    BOOST_TEST(round_robin.at("policy").as_int64() == (SCHED_RR | SCHED_RESET_ON_FORK));
+    BOOST_TEST(round_robin.at("priority").as_int64() == 99);
+    BOOST_TEST(round_robin.at("flags").as_int64() == 1);
+    process()["scheduler"] =
+        json::parse(R"({"policy": "SCHED_DEADLINE", "runtime": 2000000, "deadline": 30000000, "period": 40000000})");
+    const json::value deadline = run().at("scheduling");
+    BOOST_TEST(deadline.at("policy").as_int64() == 6);
+    BOOST_TEST(deadline.at("runtime").as_int64() == 2'000'000);
+    BOOST_TEST(deadline.at("deadline").as_int64() == 30'000'000);
+    BOOST_TEST(deadline.at("period").as_int64() == 40'000'000);
+    process()["scheduler"] = json::parse(R"({"policy": "SCHED_IDLE"})");
+    process()["ioPriority"] = json::parse(R"({"class": "IOPRIO_CLASS_IDLE", "priority": 0})");
+    const json::value idle = run().at("scheduling");
+    BOOST_TEST(idle.at("policy").as_int64() == SCHED_IDLE);
+    BOOST_TEST(idle.at("io_priority").as_int64() == 3 << 13);
+    // Of an exec, whose process document has its own.
+    process()["scheduler"] = json::parse(R"({"policy": "SCHED_FIFO", "priority": 3})");
+    process()["ioPriority"] = json::parse(R"({"class": "IOPRIO_CLASS_BE", "priority": 2})");
+    const std::string document = path() + "/process.json";
+    std::ofstream(document) << json::serialize(process());
+    process().erase("scheduler");
+    process().erase("ioPriority");
+    start_waiting();
+    const json::value joined = exec_report(*this, {"--process", document, "box"}).at("scheduling");
+    BOOST_TEST(joined.at("policy").as_int64() == SCHED_FIFO);
+    BOOST_TEST(joined.at("priority").as_int64() == 3);
+    BOOST_TEST(joined.at("io_priority").as_int64() == (2 << 13 | 2));
+    // What the kernel refuses.
+    process()["scheduler"] = json::parse(R"({"policy": "SCHED_DEADLINE", "runtime": 30000000, "deadline": 20000000})");
+    std::ofstream(document) << json::serialize(process());
+    BOOST_TEST(ocirun({"exec", "--process", document, "box"}).errors ==
+               "ocirun: process.scheduler: sched_setattr: Invalid argument\n");
+}
+
 BOOST_AUTO_TEST_CASE(cpu_affinity_of_an_exec) {
     cpu_set_t own;
     CPU_ZERO(&own);

@@ -1,4 +1,5 @@
-// Containers of an ordinary user: a user namespace with his own id, no cgroup, no help from root.
+// Containers of an ordinary user: a user namespace with his own id, no cgroup, no help from root; then with what root
+// may give him, subordinate ids and a cgroup.
 #include <boost/test/unit_test.hpp>
 
 #include <sys/stat.h>
@@ -40,12 +41,65 @@ struct Rig : Bundle {
         all.insert(all.end(), words.begin(), words.end());
         return all;
     }
-    base::RunResult as_user(const std::vector<std::string>& words) const {
+    base::RunOptions run_options() const {
         base::RunOptions options;
         options.spawn.directory = path();
         options.timeout = std::chrono::seconds(60);
+        return options;
+    }
+    base::RunResult as_user(const std::vector<std::string>& words) const {
+        return base::run(command(words), run_options());
+    }
+    /// With subordinate ids in /etc/subuid and /etc/subgid.
+    base::RunResult with_ids(const std::string& ids, const std::vector<std::string>& words) const {
+        std::ofstream(path() + "/ids") << ids;
+        std::vector<std::string> all{"unshare",
+                                     "--mount",
+                                     "--propagation",
+                                     "private",
+                                     "sh",
+                                     "-c",
+                                     "mount --bind ids /etc/subuid && mount --bind ids /etc/subgid && exec \"$@\"",
+                                     "sh"};
+        for (const std::string& word : command(words))
+            all.push_back(word);
+        return base::run(all, run_options());
+    }
+    void map_many() {
+        for (const char* key : {"uidMappings", "gidMappings"})
+            linux_part()[key] = json::parse(R"([{"containerID": 0, "hostID": 65534, "size": 1},
+                                                {"containerID": 1, "hostID": 300000, "size": 1000}])");
+    }
+};
+
+/// A group that was given to the user, as systemd gives one: he has a process in it.
+struct Delegated : Rig {
+    Delegated() {
+        std::filesystem::create_directories(cgroup_path() + "/caller");
+        // What there is: on a host whose cgroup v1 has the others it is this one.
+        for (const std::string& group : {cgroup_path() + "/..", cgroup_path()})
+            std::ofstream(group + "/cgroup.subtree_control") << "+hugetlb";
+        for (const char* name : {"", "/cgroup.procs", "/cgroup.subtree_control", "/caller", "/caller/cgroup.procs"})
+            BOOST_REQUIRE(chown((cgroup_path() + name).c_str(), user, user) == 0);
+        linux_part()["resources"] = json::parse(R"({"hugepageLimits": [{"pageSize": "2MB", "limit": 4194304}]})");
+        args({"/probe", "wait"});
+        save();
+    }
+    ~Delegated() {
+        from("caller", {"delete", "--force", "box"});
+        std::error_code error;
+        std::filesystem::remove(cgroup_path() + "/caller", error);
+        std::filesystem::remove(cgroup_path(), error);
+    }
+    /// The caller's process is in the group `name` of the user's; "": in the one above it.
+    base::RunResult from(const std::string& name, const std::vector<std::string>& words) const {
+        base::RunOptions options = run_options();
+        const base::UniqueFd group =
+            base::open_file(cgroup_path() + (name.empty() ? "/.." : "/" + name), O_RDONLY | O_DIRECTORY);
+        options.spawn.cgroup_fd = group.get();
         return base::run(command(words), options);
     }
+    std::string box(const std::string& file) const { return base::read_file(cgroup_path() + "/box/" + file); }
 };
 
 } // namespace
@@ -142,6 +196,85 @@ BOOST_AUTO_TEST_CASE(owners_are_not_mapped_for_a_user) {
     BOOST_TEST((result.errors.find("Operation not permitted") != std::string::npos ||
                 result.errors.find("Permission denied") != std::string::npos),
                result.errors);
+}
+
+// By Debian's newuidmap and newgidmap (package uidmap).
+BOOST_AUTO_TEST_CASE(subordinate_ids) {
+    map_many();
+    process()["user"] = json::parse(R"({"uid": 5, "gid": 6, "additionalGids": [7, 8]})");
+    report({"/proc/self/uid_map"});
+    save();
+    const base::RunResult result = with_ids("65534:300000:1000\n", {"run", "box"});
+    BOOST_REQUIRE_MESSAGE(result.status.success(), result.errors);
+    const json::value seen = json::parse(result.output);
+    BOOST_TEST(seen.at("uid").as_int64() == 5);
+    BOOST_TEST(seen.at("gid").as_int64() == 6);
+    BOOST_TEST(json::serialize(seen.at("groups")) == R"(["7","8"])");
+    const std::string map = text(seen.at("files").at("/proc/self/uid_map").at("content"));
+    BOOST_TEST(map.find("300000") != std::string::npos, map);
+}
+
+BOOST_AUTO_TEST_CASE(ids_that_are_not_his) {
+    map_many();
+    save();
+    base::RunResult result = with_ids("65534:400000:1000\n", {"run", "box"});
+    BOOST_TEST(result.status.code == 1);
+    BOOST_TEST(result.errors.find(
+                   "linux.uidMappings: not only the caller's own id, so newuidmap and newgidmap are needed: ") !=
+                   std::string::npos,
+               result.errors);
+    BOOST_TEST(result.errors.find("uid range [1-1001) -> [300000-301000) not allowed") != std::string::npos,
+               result.errors);
+    // Without the programs.
+    base::RunOptions options = run_options();
+    options.spawn.environment = {"PATH=/nowhere"};
+    std::vector<std::string> words = command({"run", "box"});
+    words.front() = "/usr/bin/setpriv";
+    result = base::run(words, options);
+    BOOST_TEST(result.errors ==
+               "ocirun: linux.uidMappings: not only the caller's own id, so newuidmap and newgidmap are needed: "
+               "run newuidmap: No such file or directory\n");
+    BOOST_TEST(!std::filesystem::exists(user_state() + "/box"));
+}
+
+BOOST_FIXTURE_TEST_CASE(limits_in_a_group_of_his, Delegated) {
+    const base::RunResult created = from("caller", {"run", "--detach", "box"});
+    BOOST_REQUIRE_MESSAGE(created.status.success(), created.errors);
+    BOOST_TEST(box("hugetlb.2MB.max") == "4194304\n");
+    const std::string pid = std::to_string(json::parse(from("caller", {"state", "box"}).output).at("pid").as_int64());
+    BOOST_TEST(box("cgroup.procs") == pid + "\n");
+    std::ofstream(path() + "/limits.json") << R"({"hugepageLimits": [{"pageSize": "2MB", "limit": 2097152}]})";
+    BOOST_TEST(from("caller", {"update", "--resources", path() + "/limits.json", "box"}).errors == "");
+    BOOST_TEST(box("hugetlb.2MB.max") == "2097152\n");
+    BOOST_TEST(from("caller", {"exec", "box", "/probe", "exit", "4"}).status.code == 4);
+    BOOST_TEST(from("caller", {"pause", "box"}).errors == "");
+    BOOST_TEST(text(json::parse(from("caller", {"state", "box"}).output).at("status")) == "paused");
+    BOOST_TEST(from("caller", {"resume", "box"}).errors == "");
+    BOOST_TEST(from("caller", {"ps", "box"}).output == "PID\n" + pid + "\n");
+    BOOST_TEST(from("caller", {"kill", "--all", "box", "KILL"}).errors == "");
+    BOOST_TEST(from("caller", {"delete", "--force", "box"}).errors == "");
+    BOOST_TEST(!std::filesystem::exists(cgroup_path() + "/box"));
+}
+
+BOOST_FIXTURE_TEST_CASE(what_a_group_of_his_does_not_give, Delegated) {
+    // A controller that he was not given.
+    linux_part()["resources"] = json::parse(R"({"pids": {"limit": 10}, "hugepageLimits": []})");
+    save();
+    base::RunResult result = from("caller", {"run", "box"});
+    BOOST_TEST(result.errors.find("linux.resources.pids.limit: cgroup controller \"pids\" is not available in ") !=
+                   std::string::npos,
+               result.errors);
+    BOOST_TEST(!std::filesystem::exists(cgroup_path() + "/box"));
+    // A caller who is outside of it: the kernel does not let him move a process in there.
+    linux_part().erase("resources");
+    save();
+    result = from("", {"run", "box"});
+    BOOST_TEST(
+        result.errors.find("/box: the caller is in /; a process may change its group only within a tree that is the "
+                           "caller's own: Permission denied") != std::string::npos,
+        result.errors);
+    BOOST_TEST(!std::filesystem::exists(cgroup_path() + "/box"));
+    BOOST_TEST(!std::filesystem::exists(user_state() + "/box"));
 }
 
 BOOST_AUTO_TEST_SUITE_END()
