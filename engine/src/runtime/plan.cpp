@@ -247,7 +247,7 @@ ContainerPlan make_plan(const Config& config, const PlanOptions& options) {
     if (!config.process)
         throw base::Error("config.json: \"process\" is missing");
     ContainerPlan plan;
-    plan_namespaces(config.linux_part, plan);
+    plan_namespaces(config, plan);
     plan.process = make_process_plan(*config.process, config.linux_part, options);
     plan.rootfs = config.root.path;
     plan.readonly_rootfs = config.root.readonly;

@@ -4,7 +4,8 @@
 
 namespace engine::runtime {
 
-/// Opens those to join, each checked to be a namespace of its type. Throws base::Error.
-void plan_namespaces(const Linux& linux_part, ContainerPlan& plan);
+/// Opens those to join, each checked to be a namespace of its type, and not the runtime's own when something is set in
+/// it. Throws base::Error.
+void plan_namespaces(const Config& config, ContainerPlan& plan);
 
 } // namespace engine::runtime

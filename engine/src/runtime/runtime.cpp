@@ -6,6 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <span>
+
 #include "base/error.hpp"
 #include "base/fault_point.hpp"
 #include "base/files.hpp"
@@ -128,15 +130,31 @@ namespace {
     throw base::Error("container not running: \"" + id + "\" is " + to_string(status));
 }
 
+/// A process that ended after it was listed may have left its pid to another's: those are signalled that are listed
+/// again when we hold them.
+void signal_held(const Cgroup& group, std::span<const pid_t> pids, int signal) {
+    std::vector<std::pair<pid_t, base::UniqueFd>> held;
+    for (const pid_t pid : pids)
+        held.emplace_back(pid, kernel::pidfd_open(pid));
+    const std::vector<pid_t> now = group.processes();
+    for (const auto& [pid, process] : held) {
+        if (!process || std::find(now.begin(), now.end(), pid) == now.end())
+            continue;
+        if (kernel::pidfd_send_signal(process.get(), signal) < 0 && errno != ESRCH)
+            base::throw_errno("signal process " + std::to_string(pid));
+    }
+}
+
 void kill_all(const ContainerState& state, int signal) {
     const Cgroup group = Cgroup::open(state.cgroup);
     if (signal == SIGKILL) {
         group.kill();
         return;
     }
-    for (const pid_t pid : group.processes())
-        if (::kill(pid, signal) < 0 && errno != ESRCH)
-            base::throw_errno("signal process " + std::to_string(pid));
+    const std::vector<pid_t> pids = group.processes();
+    constexpr std::size_t at_once = 256; // descriptors
+    for (std::span<const pid_t> rest = pids; !rest.empty(); rest = rest.subspan(std::min(at_once, rest.size())))
+        signal_held(group, rest.first(std::min(at_once, rest.size())), signal);
 }
 
 } // namespace

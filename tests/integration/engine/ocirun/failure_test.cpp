@@ -56,6 +56,17 @@ const Case cases[] = {
          b.linux_part()["devices"] = json::parse(R"([{"path": "/dev/zero", "type": "c", "major": 1, "minor": 11}])");
      },
      "devices[5]: /dev/zero: what the host has there is another device"},
+    {"sysctl of a joined namespace that is the host's",
+     [](Bundle& b) {
+         b.namespaces(R"([{"type": "mount"}, {"type": "network", "path": "/proc/self/ns/net"}])");
+         b.config.erase("hostname");
+         b.linux_part()["sysctl"] = json::parse(R"({"net.ipv4.ip_forward": "1"})");
+     },
+     "linux.sysctl: net/ipv4/ip_forward: would change the host: /proc/self/ns/net is the runtime's own network "
+     "namespace"},
+    {"hostname in a joined namespace that is the host's",
+     [](Bundle& b) { b.namespaces(R"([{"type": "mount"}, {"type": "uts", "path": "/proc/self/ns/uts"}])"); },
+     "hostname: would change the host: /proc/self/ns/uts is the runtime's own uts namespace"},
     {"sysctl", [](Bundle& b) { b.linux_part()["sysctl"] = json::parse(R"({"net.no.such": "1"})"); },
      "linux.sysctl[0]: net/no/such: open: No such file or directory"},
     {"cwd", [](Bundle& b) { b.process()["cwd"] = "/probe"; }, "process.cwd: /probe: make path: Not a directory"},

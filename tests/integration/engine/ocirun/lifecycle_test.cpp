@@ -204,6 +204,28 @@ BOOST_AUTO_TEST_CASE(exec_needs_a_running_container) {
     BOOST_TEST(ocirun({"exec", "box", "/probe"}).errors.find("is stopped, not running") != std::string::npos);
 }
 
+BOOST_AUTO_TEST_CASE(a_signal_for_all) {
+    config.erase("hostname");
+    namespaces(R"([{"type": "mount"}])"); // with a pid namespace the end of the first process would be the other's, too
+    start_waiting();
+    base::Child exec = base::Child::spawn(
+        {OCIRUN, "--root", state_root(), "exec", "--pid-file", path() + "/pid", "box", "/probe", "wait"});
+    // It has to run, and to wait for the signal; until then it would kill it.
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    const auto catches_term = [&] {
+        const std::string pid = base::read_file_if_exists(path() + "/pid").value_or("0");
+        const std::string status = base::read_file_if_exists("/proc/" + pid + "/status").value_or("");
+        const std::size_t at = status.find("SigCgt:\t");
+        return status.starts_with("Name:\tprobe\n") && at != std::string::npos &&
+               (std::stoull(status.substr(at + 8, 16), nullptr, 16) >> (SIGTERM - 1) & 1U) != 0;
+    };
+    while (!catches_term())
+        BOOST_REQUIRE(std::chrono::steady_clock::now() < deadline);
+    BOOST_TEST(ocirun({"kill", "--all", "box", "TERM"}).status.success());
+    BOOST_TEST(exec.wait().code == 7);
+    await_status("stopped");
+}
+
 BOOST_AUTO_TEST_CASE(a_paused_container_can_be_deleted_by_force) {
     start_waiting();
     BOOST_REQUIRE(ocirun({"pause", "box"}).status.success());
