@@ -3,6 +3,7 @@
 #include <sys/mount.h>
 #include <sys/sysmacros.h>
 
+#include <climits>
 #include <cstdio>
 #include <cstring>
 
@@ -122,11 +123,22 @@ int mount_file_system(Child& child, const PlannedMount& planned) noexcept {
     return set_attributes(child, mounted.get(), planned);
 }
 
+/// -1: errno.
+int open_source(const PlannedMount& planned) noexcept {
+    constexpr unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC;
+    if (!planned.own_cgroup)
+        return kernel::open_tree(AT_FDCWD, planned.source.c_str(), flags | (planned.recursive ? recursively : 0U));
+    char path[PATH_MAX];
+    if (planned.source.size() >= sizeof path) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    std::strcpy(path, planned.source.c_str());
+    return kernel::append_own_cgroup(path, sizeof path) ? kernel::open_tree(AT_FDCWD, path, flags) : -1;
+}
+
 int mount_bind(Child& child, const PlannedMount& planned) noexcept {
-    const kernel::Fd made(
-        planned.tree ? -1
-                     : kernel::open_tree(AT_FDCWD, planned.source.c_str(),
-                                         OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (planned.recursive ? recursively : 0U)));
+    const kernel::Fd made(planned.tree ? -1 : open_source(planned));
     const int tree = planned.tree ? planned.tree.get() : made.get();
     if (tree < 0)
         return child.fail_errno(Operation::open_tree);

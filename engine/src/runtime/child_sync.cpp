@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include <algorithm>
+#include <climits>
 #include <cstring>
 
 #include "runtime/child.hpp"
@@ -100,7 +102,7 @@ bool ends_in_time(int pidfd, int seconds) noexcept {
         if (seconds != 0 && left <= 0)
             return false;
         pollfd wait{pidfd, POLLIN, 0};
-        const int ready = poll(&wait, 1, static_cast<int>(left));
+        const int ready = poll(&wait, 1, static_cast<int>(std::min<long>(left, INT_MAX)));
         if (ready > 0)
             return true;
     }

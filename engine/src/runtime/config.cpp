@@ -90,7 +90,7 @@ std::vector<Hook> read_hook_list(const JsonCursor& hooks) {
         entry.optional("args", [&](const JsonCursor& args) { hook.args = args.strings(); });
         entry.optional("env", [&](const JsonCursor& env) { hook.env = env.strings(); });
         entry.optional("timeout", [&](const JsonCursor& timeout) {
-            hook.timeout_seconds = static_cast<int>(timeout.integer(1, 86400));
+            hook.timeout_seconds = static_cast<int>(timeout.integer(1, std::numeric_limits<int>::max()));
         });
         if (hook.args.empty())
             hook.args.push_back(hook.path);

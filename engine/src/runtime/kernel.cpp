@@ -94,6 +94,31 @@ int make_file_in_root(int root, const char* path) noexcept {
     return open_in_root(root, path, O_PATH);
 }
 
+bool append_own_cgroup(char* path, std::size_t size) noexcept {
+    char text[PATH_MAX + 512];
+    const Fd file(open("/proc/self/cgroup", O_RDONLY | O_CLOEXEC));
+    const ssize_t length = file.valid() ? read(file.get(), text, sizeof text - 1) : -1;
+    if (length < 0)
+        return false;
+    text[length] = '\0';
+    // Lines "ID:CONTROLLERS:PATH"; that of version 2 begins with "0::".
+    const char* line = std::strncmp(text, "0::", 3) == 0 ? text : std::strstr(text, "\n0::");
+    const char* const end = line == nullptr ? nullptr : std::strchr(line + 1, '\n');
+    if (end == nullptr) {
+        errno = ENOENT;
+        return false;
+    }
+    line = std::strchr(line, '/');
+    const std::size_t used = std::strlen(path), more = static_cast<std::size_t>(end - line);
+    if (used + more >= size) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    std::memcpy(path + used, line, more);
+    path[used + more] = '\0';
+    return true;
+}
+
 ssize_t send_with_descriptors(int socket, const void* data, std::size_t size, const int* descriptors,
                               unsigned count) noexcept {
     iovec part{const_cast<void*>(data), size};

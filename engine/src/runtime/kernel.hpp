@@ -93,6 +93,9 @@ int make_file_in_root(int root, const char* path) noexcept;
 /// O_PATH of the directory that `path` is in, made when missing; `name` is set to the last component.
 int make_parent_in_root(int root, const char* path, const char*& name) noexcept;
 
+/// Appends the process' own cgroup (version 2) to the path in `path`. False: errno.
+bool append_own_cgroup(char* path, std::size_t size) noexcept;
+
 constexpr unsigned most_sent_descriptors = 2;
 /// sendmsg(2) of `data` with descriptors (SCM_RIGHTS), which go with its first byte; how much was sent. Without glibc's
 /// wrapper: for threads that glibc does not know, too.

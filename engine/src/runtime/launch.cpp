@@ -101,12 +101,14 @@ void Launch::read_configuration() {
     plan.bundle = options_.bundle;
     if (!state_.cgroup.empty())
         plan.cgroup_path = Cgroup::absolute_path(state_.cgroup);
+    else if (scope_)
+        plan.cgroup_mount = Cgroup::mount_point();
     plan.filter_cache = store_.filter_cache();
     plan.no_pivot = options_.no_pivot;
     plan.new_keyring = options_.new_keyring;
     plan.preserve_fds = options_.preserve_fds;
     plan_ = make_plan(config_, plan);
-    if (scope_) // its cgroup namespace is to begin in the scope, where only we can put it
+    if (scope_) // its cgroup namespace and mounts are to be of the scope, where only we can put it
         plan_.await_parent = true;
     plan_.process.keep_groups =
         (plan_.clone_flags & CLONE_NEWUSER) != 0 ? maps_only_caller(config_.linux_part) : groups_are_denied(0);

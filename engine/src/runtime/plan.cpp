@@ -53,10 +53,11 @@ void plan_file_system(const Mount& mount, const ContainerPlan& plan, const PlanO
         result.data.clear(); // options of version 1 ("name=systemd") mean nothing here
         if ((plan.unshare_flags & CLONE_NEWCGROUP) == 0) {
             // Without a namespace the file system would show every group of the host: the container's own is bound.
-            if (options.cgroup_path.empty())
+            if (options.cgroup_path.empty() && options.cgroup_mount.empty())
                 throw base::Error("mounts: " + mount.destination + ": there is no cgroup to mount");
             result.kind = PlannedMount::Kind::bind;
-            result.source = options.cgroup_path;
+            result.own_cgroup = options.cgroup_path.empty();
+            result.source = result.own_cgroup ? options.cgroup_mount : options.cgroup_path;
             result.propagation = MS_PRIVATE;
         }
     }

@@ -76,6 +76,7 @@ struct PlannedMount {
     std::uint64_t propagation = 0;
     bool propagation_recursive = false;
     bool recursive = false;     ///< of a bind mount
+    bool own_cgroup = false;    ///< bind what the process' own cgroup is below `source`
     bool late_readonly = false; ///< made read-only when everything below it is mounted
     bool no_symlinks = false;   ///< proc and sysfs: a symlink in their path could put another tree in their place
     bool over_procfs = false;   ///< the destination may be in procfs
@@ -138,6 +139,7 @@ struct PlanOptions {
     std::string id;
     std::string bundle;       ///< absolute
     std::string cgroup_path;  ///< absolute, in the host's mount: bound where a cgroup mount has no namespace
+    std::string cgroup_mount; ///< instead, when the group is yet to be made by systemd: where cgroups are mounted
     std::string filter_cache; ///< directory
     bool no_pivot = false;
     bool new_keyring = true;

@@ -128,6 +128,21 @@ BOOST_AUTO_TEST_CASE(a_whole_life_in_a_scope) {
            "ls: cannot access '/sys/fs/cgroup/machine.slice/*/': No such file or directory\n");
 }
 
+// As a privileged pod of Kubernetes has it.
+BOOST_AUTO_TEST_CASE(the_group_is_mounted_without_a_namespace) {
+    BOOST_TEST(text(R"(
+        bundle /run/d
+        namespaces='{"type": "mount"}, {"type": "pid"}'
+        config machine.slice:pod:box '{}' wait
+        sed -i 's|"mounts": \[|&{"destination": "/group", "type": "cgroup", "source": "cgroup", "options": ["ro"]},|' config.json
+        create box; oci start box
+        pid=$(oci state box | grep -o '"pid": [0-9]*' | cut -d' ' -f2)
+        stat -c %i /proc/$pid/root/group /sys/fs/cgroup/machine.slice/pod-box.scope | uniq | wc -l
+        touch /proc/$pid/root/group/cgroup.freeze 2>&1 | grep -o 'Read-only.*'
+        oci delete --force box; units 'pod*'
+    )") == "1\nRead-only file system\n");
+}
+
 // systemd takes a scope whose group was removed behind its back for running: the next of that name would be refused.
 BOOST_AUTO_TEST_CASE(a_name_is_free_again_at_once) {
     BOOST_TEST(text(R"(
