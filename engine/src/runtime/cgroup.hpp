@@ -34,6 +34,8 @@ public:
     /// The group that a process is in, from the mount's root.
     static std::string of_process(pid_t pid);
 
+    /// Enables what the root has of controllers for the group, as far as its parents let us.
+    void enable_controllers() const;
     /// Applies limits and the device rules. A limit whose controller is missing throws Error naming both.
     void apply(const Resources& resources) const;
     /// As `apply`, on a group that has limits already.
@@ -62,7 +64,6 @@ public:
 private:
     Cgroup(std::string path, std::string absolute) : path_(std::move(path)), absolute_(std::move(absolute)) {}
     void make_directories();
-    void enable_controllers() const;
     void write_all(const std::vector<CgroupWrite>& writes) const;
     void write(const CgroupWrite& entry, const std::string& controllers) const;
     /// Waits until cgroup.events has `line` ("populated 0").

@@ -142,6 +142,7 @@ void Launch::join_scope() {
     state_.scope = scope_->unit;
     store_.save(state_);
     cgroup_ = std::make_unique<Cgroup>(Cgroup::open(state_.cgroup));
+    cgroup_->enable_controllers(); // hugetlb, rdma and misc systemd does not know, and leaves as they are
     limit_cgroup();
 }
 

@@ -128,6 +128,19 @@ BOOST_AUTO_TEST_CASE(a_whole_life_in_a_scope) {
            "ls: cannot access '/sys/fs/cgroup/machine.slice/*/': No such file or directory\n");
 }
 
+// The one controller that the container of systemd has here, and one that systemd does not know.
+BOOST_AUTO_TEST_CASE(limits_are_in_the_group) {
+    BOOST_TEST(text(R"(
+        bundle /run/e
+        config machine.slice:pod:box '{"hugepageLimits": [{"pageSize": "2MB", "limit": 4194304}]}' wait
+        create box; cat /sys/fs/cgroup/machine.slice/pod-box.scope/hugetlb.2MB.max
+        systemctl daemon-reload
+        echo '{"hugepageLimits": [{"pageSize": "2MB", "limit": 2097152}]}' | oci update -r - box
+        cat /sys/fs/cgroup/machine.slice/pod-box.scope/hugetlb.2MB.max
+        oci delete --force box; units 'pod*'
+    )") == "4194304\n2097152\n");
+}
+
 // As a privileged pod of Kubernetes has it.
 BOOST_AUTO_TEST_CASE(the_group_is_mounted_without_a_namespace) {
     BOOST_TEST(text(R"(
