@@ -1,4 +1,4 @@
-#include "base/http/client.hpp"
+#include "base/http/local_client.hpp"
 #include "daemon/docker_json.hpp"
 #include "daemon/engine_api.hpp"
 
@@ -101,7 +101,7 @@ private:
         try {
             return client_.send(request);
         } catch (const base::Error& error) {
-            throw EngineUnreachable(fmt::format("the container engine does not answer: {}", error.what()));
+            throw EngineUnreachable(fmt::format("the container engine does not answer: {}", base::error_chain(error)));
         }
     }
 
@@ -118,7 +118,7 @@ private:
             expect_ok(response, fmt::format("{} container {}", verb, shorten(container)));
     }
 
-    base::http::Client client_;
+    base::http::LocalClient client_;
 };
 
 } // namespace

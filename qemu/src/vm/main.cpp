@@ -13,7 +13,6 @@ int main(int argc, char** argv) {
         qemu::Places places = qemu::Places::of_program();
         qemu::UpOptions options;
         bool checking = false;
-        bool everything = false;
         int code = 0;
         std::vector<std::string> words;
 
@@ -34,16 +33,9 @@ int main(int argc, char** argv) {
         });
         auto* images = app.add_subcommand("images", "only make the images");
         images->add_option("release", words, "also releases of qemu/guest/NAME.yaml");
-        images->add_flag("--all", everything, "also every release the tests need");
         images->callback([&] {
-            using Signature = qemu::Images::Signature;
             qemu::Images all(places);
             all.make();
-            if (everything) {
-                all.make_release("next", Signature::none);
-                all.make_release("next", Signature::foreign);
-                words = {"broken-kernel", "broken-init", "broken-engine", "broken-service", "broken-workload"};
-            }
             for (const std::string& name : words)
                 all.make_release(name);
         });

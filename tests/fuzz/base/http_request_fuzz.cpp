@@ -1,6 +1,9 @@
-// Whatever a client sends, the connection ends without a crash and every answer is HTTP.
+// Whatever a client sends, the connection ends without a crash and every answer is HTTP. And whatever a server answers,
+// the client ends with an answer within its limit, or an error.
 #include <cstring>
 
+#include "answer.hpp"
+#include "base/error.hpp"
 #include "connection.hpp"
 
 namespace {
@@ -34,5 +37,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     });
     if (!stream.written().empty() && !stream.written().starts_with("HTTP/1.1 "))
         __builtin_trap();
+    Input answer({reinterpret_cast<const char*>(data), size});
+    base::http::ClientRequest request;
+    request.limit = 100;
+    try {
+        if (base::http::read_answer(answer, request).body.size() > request.limit)
+            __builtin_trap();
+    } catch (const base::Error&) {
+    }
     return 0;
 }

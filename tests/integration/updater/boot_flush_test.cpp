@@ -109,9 +109,10 @@ BOOST_AUTO_TEST_CASE(killed_at_any_moment_grub_finds_something_whole) {
     const std::string commit = prepare();
     unsigned killed = 0;
     for (std::chrono::milliseconds delay{10};; delay += std::chrono::milliseconds(10)) {
-        const base::UniqueFd null = base::open_file("/dev/null", O_WRONLY);
+        const std::string said = directory + "/said";
+        const base::UniqueFd output = base::open_file(said, O_WRONLY | O_CREAT | O_TRUNC, 0600);
         base::SpawnOptions options;
-        options.stdout_fd = null.get();
+        options.stdout_fd = options.stderr_fd = output.get();
         base::Child child = base::Child::spawn({UPDATER_WORKER, "--root", paths.root, "deploy", "--commit", commit,
                                                 "--revision", second_revision, "--ref", "atoll/stable"},
                                                options);
@@ -124,7 +125,7 @@ BOOST_AUTO_TEST_CASE(killed_at_any_moment_grub_finds_something_whole) {
         const std::set<std::string> revisions = grub_revisions();
         BOOST_TEST_REQUIRE(revisions.contains(first_revision));
         if (ended) {
-            BOOST_TEST(ended->success());
+            BOOST_TEST(ended->success(), ended->describe() << ": " << base::read_file(said));
             BOOST_TEST(revisions.contains(second_revision));
             break;
         }

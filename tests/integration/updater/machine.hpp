@@ -80,6 +80,8 @@ struct Machine : Rig {
         return document.as_object();
     }
     std::string state() const { return std::string(status().at("state").as_string()); }
+    /// While something is under way other requests are refused.
+    bool busy() const { return status().at("busy").as_bool(); }
     template <typename F>
     static void until(const char* what, F&& condition) {
         const auto deadline = std::chrono::steady_clock::now() + 30s;

@@ -4,7 +4,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include "base/files.hpp"
-#include "base/http/client.hpp"
+#include "base/http/local_client.hpp"
 #include "base/http/server.hpp"
 
 using namespace base::http;
@@ -80,6 +80,55 @@ BOOST_AUTO_TEST_CASE(bodies_of_all_sizes) {
         BOOST_TEST((response.body == body));
     }
     BOOST_TEST(client.post("/echo", std::string(9'000'000, 'x')).status == 413);
+}
+
+BOOST_AUTO_TEST_CASE(local_client) {
+    const Rig rig;
+    const LocalClient client("unix:" + rig.path);
+    ClientRequest request;
+    for (const std::size_t size : {0UL, 1UL, 5'000'000UL}) {
+        request.method = "POST";
+        request.target = "/echo";
+        request.body = std::string(size, 'x');
+        const ClientResponse response = client.send(request);
+        BOOST_TEST(response.status == 200);
+        BOOST_TEST((response.body == request.body));
+    }
+    request.limit = 4'999'999;
+    BOOST_CHECK_EXCEPTION(client.send(request), base::Error, [](const std::exception& error) {
+        return base::error_chain(error).ends_with("answer larger than 4999999 bytes");
+    });
+    request = {};
+    request.target = "/stream";
+    BOOST_TEST(client.send(request).body == "012");
+    request.method = "HEAD";
+    BOOST_TEST(client.send(request).body == "");
+    request.method = "GET";
+    request.target = "/nothing";
+    BOOST_TEST(client.send(request).status == 404);
+    request.target = "/broken";
+    BOOST_CHECK_THROW(client.send(request), base::Error); // never a whole answer
+    request.target = "/two words";
+    BOOST_CHECK_THROW(client.send(request), base::Error);
+    BOOST_CHECK_THROW(LocalClient("http://127.0.0.1:1"), base::Error);
+    BOOST_CHECK_THROW(LocalClient("unix:" + rig.path + ".none").send(request), base::Error);
+}
+
+BOOST_AUTO_TEST_CASE(local_client_gives_up_a_silent_server) {
+    const base::TempDir directory("silent");
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    (directory / "socket").copy(address.sun_path, sizeof address.sun_path - 1);
+    const base::UniqueFd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    BOOST_REQUIRE(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+    BOOST_REQUIRE(::listen(listener.get(), 1) == 0); // nobody accepts
+    ClientRequest request;
+    request.target = "/";
+    request.timeout = std::chrono::milliseconds(20);
+    BOOST_CHECK_EXCEPTION(LocalClient("unix:" + (directory / "socket")).send(request), base::Error,
+                          [](const std::exception& error) {
+                              return base::error_chain(error).find("timed out") != std::string::npos;
+                          });
 }
 
 BOOST_AUTO_TEST_CASE(queries_are_decoded) {
