@@ -67,6 +67,8 @@ public:
             const std::size_t size = stream.read(buffer.data(), buffer.size());
             boost::system::error_code error;
             if (size == 0) {
+                if (!parser_.got_some()) // Beast takes an end before the first byte for a bug of ours
+                    throw Error("the connection ended without an answer");
                 parser_.put_eof(error);
                 check_answer(error);
                 break;

@@ -3,6 +3,8 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <thread>
+
 #include "base/files.hpp"
 #include "base/http/local_client.hpp"
 #include "base/http/server.hpp"
@@ -125,10 +127,32 @@ BOOST_AUTO_TEST_CASE(local_client_gives_up_a_silent_server) {
     ClientRequest request;
     request.target = "/";
     request.timeout = std::chrono::milliseconds(20);
-    BOOST_CHECK_EXCEPTION(LocalClient("unix:" + (directory / "socket")).send(request), base::Error,
-                          [](const std::exception& error) {
-                              return base::error_chain(error).find("timed out") != std::string::npos;
-                          });
+    BOOST_CHECK_EXCEPTION(
+        LocalClient("unix:" + (directory / "socket")).send(request), base::Error,
+        [](const std::exception& error) { return base::error_chain(error).find("timed out") != std::string::npos; });
+}
+
+BOOST_AUTO_TEST_CASE(local_client_takes_cut_answers_for_errors) {
+    const base::TempDir directory("cut");
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    (directory / "socket").copy(address.sun_path, sizeof address.sun_path - 1);
+    const base::UniqueFd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    BOOST_REQUIRE(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+    BOOST_REQUIRE(::listen(listener.get(), 1) == 0);
+    ClientRequest request;
+    request.target = "/";
+    for (const char* answer :
+         {"", "H", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab", "bad"}) {
+        std::thread server([&] {
+            const base::UniqueFd peer(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+            std::array<char, 1000> asked; // whole: a close with unread data is a reset
+            if (::read(peer.get(), asked.data(), asked.size()) > 0)
+                base::write_all(peer.get(), answer, "socket");
+        });
+        BOOST_CHECK_THROW(LocalClient("unix:" + (directory / "socket")).send(request), base::Error);
+        server.join();
+    }
 }
 
 BOOST_AUTO_TEST_CASE(queries_are_decoded) {
