@@ -65,6 +65,19 @@ public:
     base::GrubEnv grub_env() const { return base::GrubEnv::parse(read(boot, "/grub/grubenv")); }
     void set_grub_env(const base::GrubEnv& env) const { replace(boot, "/grub/grubenv", env.serialize()); }
 
+    /// As a power cut leaves ext4's superblock that came between its two sectors: a new time in the first, the old
+    /// checksum in the second.
+    void tear_superblock(Partition partition) const {
+        constexpr off_t time_of_mount = 1024 + 0x2c;
+        const base::UniqueFd file = base::open_file(path_, O_RDWR);
+        const off_t at = static_cast<off_t>(offset(partition)) + time_of_mount;
+        std::uint32_t seconds = 0;
+        if (::pread(file.get(), &seconds, sizeof seconds, at) != static_cast<ssize_t>(sizeof seconds))
+            throw base::Error(path_ + ": the superblock cannot be read");
+        ++seconds;
+        base::write_all_at(file.get(), {reinterpret_cast<const char*>(&seconds), sizeof seconds}, at, path_);
+    }
+
     /// The disk's sector of a file's block number `block` (of 4 KiB).
     std::uint64_t sector_of(Partition partition, const std::string& file, std::uint64_t block) const {
         const std::string answer = debugfs(partition, fmt::format("bmap {} {}", file, block));
