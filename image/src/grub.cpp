@@ -61,6 +61,7 @@ void write_grub_files(const std::string& boot, const std::string& grub_cfg, cons
     base::GrubEnv environment;
     environment.set("ok", revision);
     base::write_durable(grub + "/grubenv", environment.serialize());
+    base::write_durable(grub + "/good", environment.serialize()); // the updater's copy
 }
 
 } // namespace image

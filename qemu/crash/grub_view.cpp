@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::size_t entry_limit = 64 * 1024;
 constexpr const char* environment = "/grub/grubenv";
+constexpr const char* copy_of_good = "/grub/good";
 constexpr std::size_t most_tries = 3;
 
 bool only_digits(const std::string& text) {
@@ -117,6 +118,17 @@ void read_environment(const Ext4& boot, GrubView& view) {
         view.failed = values.get("failed");
     } catch (const base::Error& error) {
         view.damage = std::string(environment) + ": " + error.what();
+        view.is_counted = false;
+    }
+}
+
+/// When `ok` names no entry.
+void read_copy_of_good(const Ext4& boot, GrubView& view) {
+    try {
+        if (const std::optional<Inode> inode = boot.resolve(copy_of_good))
+            view.ok = base::GrubEnv::parse(boot.read(*inode, base::GrubEnv::size)).get("ok");
+    } catch (const base::Error&) {
+        // Then nothing is known to be good.
     }
 }
 
@@ -148,7 +160,7 @@ std::vector<const BootEntry*> GrubView::back() const {
 const BootEntry* GrubView::next() const {
     if (entries.empty())
         return nullptr;
-    const std::string left = trial == entries[0].revision ? tries : std::to_string(most_tries);
+    const std::string left = !is_counted ? "" : trial == entries[0].revision ? tries : std::to_string(most_tries);
     const bool good = !ok.empty() && entries[0].revision == ok;
     if (!failed.empty() && entries[0].revision == failed) {
         std::vector<const BootEntry*> order = back();
@@ -178,7 +190,7 @@ void GrubFiles::add(const Ext4& boot) {
         if (!found)
             continue;
         for (const Name& name : boot.list(*found))
-            if (boot.status(name.inode).regular() && name.name != "grubenv")
+            if (boot.status(name.inode).regular() && name.name != "grubenv" && name.name != "good")
                 contents[directory + ("/" + name.name)].insert(boot.read(name.inode));
     }
 }
@@ -200,6 +212,8 @@ GrubView view_as_grub(const Ext4& boot, const GrubFiles& own, bool loader_only) 
         read_entries(boot, "/loader.1/entries", view.entries);
         read_entries(boot, "/loader.0/entries", view.entries);
     }
+    if (view.ok.empty() || view.with_revision(view.ok) == nullptr)
+        read_copy_of_good(boot, view);
     for (BootEntry& entry : view.entries)
         look_at_kernel(boot, entry);
     return view;

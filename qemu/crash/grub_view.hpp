@@ -28,6 +28,7 @@ struct GrubView {
     std::string failed;             ///< passed over once
     std::vector<BootEntry> entries; ///< newest first
     std::string damage;             ///< of GRUB's own files; empty: none
+    bool is_counted = true;         ///< false: the environment block is damaged, and takes no try
 
     /// What is booted at the next power-on; nullptr: nothing, GRUB goes on trying for ever.
     const BootEntry* next() const;

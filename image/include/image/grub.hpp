@@ -13,7 +13,7 @@ struct GrubImages {
 /// Both look for (the boot disk, partition 3)/grub/grub.cfg.
 GrubImages make_grub_images();
 
-/// Fills /boot/grub below `boot`: grub.cfg, grubenv with `ok=revision`, the modules loaded at run time.
+/// Fills /boot/grub below `boot`: grub.cfg, grubenv with `ok=revision` and its copy, the modules loaded at run time.
 void write_grub_files(const std::string& boot, const std::string& grub_cfg, const std::string& revision);
 
 } // namespace image

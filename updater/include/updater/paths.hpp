@@ -8,6 +8,7 @@ struct Paths {
     std::string root = "/"; ///< what libostree takes as the sysroot
     std::string boot = "/boot";
     std::string grub_env = "/boot/grub/grubenv";
+    std::string grub_good = "/boot/grub/good"; ///< what is `ok`, for a GRUB whose environment block is damaged
     std::string state_directory = "/var/lib/atoll/updater";
     std::string command_line = "/proc/cmdline";
     std::string boot_id = "/proc/sys/kernel/random/boot_id";

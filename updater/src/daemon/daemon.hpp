@@ -53,6 +53,7 @@ private:
     void confirm_good();
     void drop_old_var();
     void write_ok();
+    void copy_ok() noexcept;
     void clear_count(const std::string& revision) noexcept;
     void put_booted_first(const std::string& failed);
 

@@ -163,7 +163,27 @@ void Daemon::clear_count(const std::string& revision) noexcept {
     }
 }
 
+/// For a GRUB that finds its environment block damaged. In place, as that block: GRUB must never see half of a rename.
+void Daemon::copy_ok() noexcept {
+    if (grub_ok_.empty())
+        return;
+    try {
+        base::GrubEnv copy;
+        copy.set("ok", grub_ok_);
+        const std::optional<std::string> there = base::read_file_if_exists(paths_.grub_good, base::GrubEnv::size);
+        if (there == copy.serialize())
+            return;
+        if (there && there->size() == base::GrubEnv::size)
+            copy.store_in_place(paths_.grub_good);
+        else
+            base::write_durable(paths_.grub_good, copy.serialize());
+    } catch (const base::Error& error) {
+        base::log_warning("{}", base::error_chain(error));
+    }
+}
+
 void Daemon::confirm_good() {
+    copy_ok();
     tell_init_good();
     base::fault_point("init_told");
     try {
