@@ -156,11 +156,24 @@ BOOST_AUTO_TEST_CASE(upgrade_keeps_data_and_edits) {
     vm_test::wait_for_unit(rig());
 }
 
+// As a libostree leaves it that is killed between FIFREEZE and FITHAW; whoever writes there then waits for ever.
+BOOST_AUTO_TEST_CASE(boot_left_frozen_is_thawed_by_the_updater) {
+    qemu::Machine& machine = rig().machine();
+    machine.run_checked("busybox fsfreeze --freeze /boot && busybox killall -9 updaterd");
+    machine.run_until("enginectl logs updater | grep -q '/boot had been left frozen and was thawed'", Seconds(120));
+    BOOST_TEST(!machine.run("busybox fsfreeze --unfreeze /boot").ok()); // it is not frozen
+    machine.run_checked("touch /boot/written && sync -f /boot/written && rm /boot/written", Seconds(30));
+    machine.run_until("updatectl status --json | grep -Eq '\"busy\": *false'", Seconds(120));
+}
+
 BOOST_AUTO_TEST_CASE(rollback_and_its_state) {
     qemu::Machine& machine = rig().machine();
     machine.run_checked("echo by-second >/var/rig-second");
     machine.run_checked("updatectl rollback", Seconds(120));
+    // init thaws it too, before what is written there at shutdown.
+    machine.run_checked("busybox fsfreeze --freeze /boot");
     rig().reboot();
+    BOOST_TEST(machine.console().tail(400).find("thawed /boot") != std::string::npos);
     BOOST_TEST(rig().version() == "1.0");
     BOOST_TEST(machine.run("test -e /usr/share/rig-next").code != 0);
     BOOST_TEST(machine.run_checked("cat /var/rig-data /var/rig-second") == "data\nby-second\n");
