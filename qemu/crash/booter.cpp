@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <mutex>
 #include <thread>
 
 #include "base/error.hpp"
@@ -39,6 +40,7 @@ void boot_one(const qemu::Images& images, const std::string& image, const std::s
     options.disk = image;
     options.repository = images.first_repository();
     options.firmware = plan.firmware;
+    options.settle_seconds = 1;
     qemu::Rig rig(images.places(), options);
     try {
         rig.machine().create();
@@ -75,9 +77,13 @@ void write_image(const Disk& disk, const Chosen& chosen, const std::string& base
 }
 
 std::vector<BootReport> boot_all(const qemu::Images& images, const Disk& disk, const std::string& base_image,
-                                 const std::string& directory, const std::vector<BootPlan>& plans) {
+                                 const std::string& directory, const std::vector<BootPlan>& plans, unsigned machines,
+                                 const std::function<void(const BootReport&)>& on_boot) {
+    if (machines == 0)
+        machines = std::clamp(std::thread::hardware_concurrency(), 1U, 4U);
     std::vector<BootReport> reports(plans.size());
     std::atomic<std::size_t> next{0};
+    std::mutex telling;
     const auto work = [&] {
         for (std::size_t number = next++; number < plans.size(); number = next++) {
             const BootPlan& plan = plans[number];
@@ -97,10 +103,13 @@ std::vector<BootReport> boot_all(const qemu::Images& images, const Disk& disk, c
             ::unlink((place + "/state.raw").c_str());
             ::unlink((place + "/disk.qcow2").c_str());
             report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+            const std::lock_guard lock(telling);
+            if (on_boot)
+                on_boot(report);
         }
     };
     std::vector<std::thread> threads;
-    for (unsigned i = 0; i < std::clamp(std::thread::hardware_concurrency(), 1U, 4U); ++i)
+    for (unsigned i = 0; i < machines; ++i)
         threads.emplace_back(work);
     for (std::thread& thread : threads)
         thread.join();

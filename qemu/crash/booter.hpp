@@ -1,5 +1,6 @@
 // Really boots disks that a power cut could have left.
 #pragma once
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -24,9 +25,12 @@ struct BootPlan {
     qemu::Firmware firmware = qemu::Firmware::uefi;
     Chosen chosen;
 };
-/// Boots each, as many at a time as there are CPUs for, until it is healthy and its revision good. A state of which the
-/// checker says that it does not boot is as expected when the kernel's first message does not come.
+/// Boots each, `machines` at a time (0: as many as there are CPUs for, at most 4), until it is healthy and its revision
+/// good. A state of which the checker says that it does not boot is as expected when the kernel's first message does
+/// not come.
+/// `on_boot` is told each as it ends, one at a time.
 std::vector<BootReport> boot_all(const qemu::Images& images, const Disk& disk, const std::string& base_image,
-                                 const std::string& directory, const std::vector<BootPlan>& plans);
+                                 const std::string& directory, const std::vector<BootPlan>& plans, unsigned machines,
+                                 const std::function<void(const BootReport&)>& on_boot);
 
 } // namespace crash

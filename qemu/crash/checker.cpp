@@ -1,6 +1,7 @@
 #include "crash/checker.hpp"
 
 #include "base/error.hpp"
+#include "torn_superblock.hpp"
 
 namespace crash {
 namespace {
@@ -37,6 +38,17 @@ std::size_t find_extent(const std::vector<Extent>& extents, const std::string& n
     throw base::Error("disk: no partition " + name);
 }
 
+bool mend_superblock(Disk& disk, const Extent& where) {
+    constexpr std::uint64_t first = init::ext4_superblock_offset / sector_size;
+    std::array<std::uint8_t, init::ext4_superblock_size> bytes{};
+    disk.read(where.first + first, bytes.size() / sector_size, bytes.data());
+    if (!init::mend_torn_superblock(std::span(bytes)))
+        return false;
+    for (std::size_t i = 0; i < bytes.size() / sector_size; ++i)
+        disk.write(where.first + first + i, disk.contents().number_copy(bytes.data() + i * sector_size));
+    return true;
+}
+
 Checker::Checker(Disk& disk, const Recording& recording, const std::vector<LogEntry>& log, Options options)
     : disk_(disk), options_(std::move(options)), boot_extent_(find_extent(disk.extents(), boot_name)),
       root_extent_(find_extent(disk.extents(), root_name)), boot_journal_(disk, disk.extents()[boot_extent_]),
@@ -62,6 +74,7 @@ const Checker::Boot& Checker::boot() {
     }
     const std::size_t mark = disk_.mark();
     try {
+        boot.mended = mend_superblock(disk_, where);
         boot_journal_.recover(disk_);
         boot.damage = boot_fsck_.check(disk_);
     } catch (const std::exception& error) {
@@ -79,6 +92,7 @@ const Checker::Root& Checker::root() {
     root.view = std::make_shared<RootView>();
     const std::size_t mark = disk_.mark();
     try {
+        root.mended = mend_superblock(disk_, disk_.extents()[root_extent_]);
         root_journal_.recover(disk_);
         if (std::string damage = root_fsck_.check(disk_); !damage.empty())
             root.damage.push_back(std::move(damage));
@@ -138,6 +152,7 @@ std::string Checker::why_not(const BootEntry* entry, const Root& root) const {
 
 Verdict Checker::judge(const Boot& boot, const Root& root, bool compare_etc) const {
     Verdict verdict;
+    verdict.mended = boot.mended || root.mended;
     if (!boot.view.damage.empty())
         verdict.boot.push_back(boot.view.damage);
     const BootEntry* next = boot.view.next();
@@ -150,6 +165,9 @@ Verdict Checker::judge(const Boot& boot, const Root& root, bool compare_etc) con
         const BootEntry* good = boot.view.with_revision(boot.view.ok);
         if (std::string why = why_not(good != nullptr && good->present ? good : nullptr, root); !why.empty())
             verdict.damage.push_back("the revision that is good: " + why);
+        for (const BootEntry& entry : boot.view.entries)
+            if (std::string why = why_not(&entry, root); !why.empty())
+                verdict.damage.push_back("an entry that can be chosen: " + why);
     }
     if (!boot.damage.empty())
         verdict.damage.push_back(boot.damage);
@@ -157,15 +175,27 @@ Verdict Checker::judge(const Boot& boot, const Root& root, bool compare_etc) con
     if (next != nullptr && verdict.boot.empty()) {
         verdict.revision = next->revision;
         verdict.deployment = root.view->links.at(next->ostree);
-        if (compare_etc) {
-            const auto allowed = etc_.find(verdict.deployment);
-            const std::string& etc = root.view->deployments.at(verdict.deployment).etc;
-            if (allowed == etc_.end() ||
-                std::find(allowed->second.begin(), allowed->second.end(), etc) == allowed->second.end())
-                verdict.damage.push_back("/etc of " + verdict.deployment + " is neither as before nor as after");
-        }
     }
+    if (compare_etc)
+        add_changed_etc(boot, root, verdict.damage);
     return verdict;
+}
+
+/// /etc of every deployment that an entry leads to, not of the next one alone: a rollback is to find its own.
+void Checker::add_changed_etc(const Boot& boot, const Root& root, std::vector<std::string>& damage) const {
+    std::set<std::string> seen;
+    for (const BootEntry& entry : boot.view.entries) {
+        const auto link = root.view->links.find(entry.ostree);
+        if (link == root.view->links.end() || !seen.insert(link->second).second)
+            continue;
+        const DeploymentView& deployment = root.view->deployments.at(link->second);
+        if (!deployment.damage.empty())
+            continue; // said already
+        const auto allowed = etc_.find(link->second);
+        if (allowed == etc_.end() ||
+            std::find(allowed->second.begin(), allowed->second.end(), deployment.etc) == allowed->second.end())
+            damage.push_back("/etc of " + link->second + " is neither as before nor as after");
+    }
 }
 
 Verdict Checker::check(bool compare_etc) {

@@ -21,8 +21,12 @@ struct Verdict {
     std::string revision;               ///< the one that GRUB boots next
     std::string deployment;             ///< its name; empty when it does not boot
     bool boots_by_loader_alone = false; ///< by a grub.cfg that reads /loader/entries and nothing else, too
+    bool mended = false;                ///< stage 1 has to mend a torn superblock
     bool ok() const noexcept { return boot.empty() && damage.empty(); }
 };
+
+/// What stage 1 does when the kernel refuses the superblock of a file system; true: it had to.
+bool mend_superblock(Disk& disk, const Extent& where);
 
 class Checker {
 public:
@@ -44,9 +48,11 @@ public:
     /// The disk is as it was before when this returns.
     Verdict check(bool compare_etc);
 
-    /// What a mount of both file systems does to `disk`.
+    /// What stage 1 and a mount do to both file systems of `disk`.
     void recover(Disk& disk) const {
+        mend_superblock(disk, disk.extents()[boot_extent_]);
         boot_journal_.recover(disk);
+        mend_superblock(disk, disk.extents()[root_extent_]);
         root_journal_.recover(disk);
     }
 
@@ -60,15 +66,18 @@ private:
         GrubView view;
         GrubView loader_alone;
         std::string damage; ///< after recovery
+        bool mended = false;
     };
     struct Root {
         std::shared_ptr<const RootView> view;
         std::vector<std::string> damage;
+        bool mended = false;
     };
     const Boot& boot();
     const Root& root();
     Verdict judge(const Boot& boot, const Root& root, bool compare_etc) const;
     std::string why_not(const BootEntry* entry, const Root& root) const;
+    void add_changed_etc(const Boot& boot, const Root& root, std::vector<std::string>& damage) const;
 
     Disk& disk_;
     Options options_;

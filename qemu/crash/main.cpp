@@ -15,11 +15,12 @@ using namespace crash;
 struct Options {
     bool reduced = false;
     bool stock = false;
-    bool no_stock = false;
+    bool mutants = false;
     bool as_json = false;
     bool again = false;
     std::uint64_t seed = 1;
     std::optional<std::size_t> boots;
+    unsigned machines = 0;
 };
 
 class Progress {
@@ -34,34 +35,55 @@ private:
     std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-ReplayReport replay(qemu::Images& images, const Options& options, bool stock, const Progress& progress) {
-    const std::string directory = images.places().out + (stock ? "/vm/crash-stock" : "/vm/crash");
-    const Script script = stock ? Script::stock : (options.reduced ? Script::upgrade : Script::whole);
-    const std::string name = stock ? "stock ostree" : "atoll";
-    double record_seconds = 0;
-    if (!options.again || !std::filesystem::exists(directory + "/recording.json")) {
-        progress.say(name + ": record");
-        const auto start = std::chrono::steady_clock::now();
-        record(images, script, directory);
-        record_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    }
+struct Subject {
+    Script script;
+    std::string name;
+    std::string directory;
+};
+
+ReplayOptions how_to_replay(const Options& options, const Subject& subject, const Progress& progress) {
     ReplayOptions how;
     how.thoroughness = options.reduced ? Thoroughness::reduced(options.seed) : Thoroughness{.seed = options.seed};
-    how.stock = stock;
     how.boots = options.boots.value_or(options.reduced ? 8 : 40);
     how.comparisons = options.reduced ? 1 : 4;
-    if (stock) {
+    if (subject.script == Script::stock) {
+        how.stock = true;
         how.dead_boots = how.boots == 0 ? 0 : 4;
         how.boots = std::min<std::size_t>(how.boots, 2);
+    } else if (subject.script == Script::hasty) {
+        how.has_to_fail = true;
+        how.only_job = finalise_job;
+        how.boots = how.comparisons = 0;
+    } else {
+        how.lost_flushes = options.mutants;
+        how.each_lost_flush = options.mutants && !options.reduced;
     }
-    how.on_job = [&](const std::string& job, std::size_t number, std::size_t of) {
+    how.on_job = [&progress, name = subject.name](const std::string& job, std::size_t number, std::size_t of) {
         progress.say(fmt::format("{}: replay {} ({} of {})", name, job, number, of));
     };
-    Replay replay(Recording::load(directory), how);
+    how.on_boot = [&progress](const BootReport& boot) {
+        progress.say(as_text(boot));
+    };
+    return how;
+}
+
+ReplayReport replay(qemu::Images& images, const Options& options, const Subject& subject, const Progress& progress) {
+    const std::string directory = images.places().out + "/vm/" + subject.directory;
+    double record_seconds = 0;
+    if (!options.again || !std::filesystem::exists(directory + "/recording.json")) {
+        progress.say(subject.name + ": record");
+        const auto start = std::chrono::steady_clock::now();
+        record(images, subject.script, directory);
+        record_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    }
+    Replay replay(Recording::load(directory), how_to_replay(options, subject, progress));
     ReplayReport report = replay.run();
     report.record_seconds = record_seconds;
-    progress.say(name + ": boot what was chosen");
-    replay.boot(images, report);
+    const JobReport total = report.total();
+    progress.say(fmt::format("{}: {} of {} states do not boot, {} are damaged", subject.name, total.do_not_boot,
+                             total.all(), total.damaged));
+    progress.say(subject.name + ": boot what was chosen");
+    replay.boot(images, report, options.machines);
     return report;
 }
 
@@ -70,19 +92,23 @@ int run(const Options& options) {
     qemu::Images images(qemu::Places::of_program());
     progress.say("make the images");
     images.make();
-    const ReplayReport ours = replay(images, options, false, progress);
-    std::optional<ReplayReport> stock;
+    Reports reports{.seed = options.seed, .reduced = options.reduced};
+    const Script script = options.reduced ? Script::upgrade : Script::whole;
+    reports.ours = replay(images, options, {script, "atoll", "crash"}, progress);
+    if (options.mutants)
+        reports.hasty = replay(images, options, {Script::hasty, "without flushes", "crash-hasty"}, progress);
     if (options.stock)
-        stock = replay(images, options, true, progress);
+        reports.stock = replay(images, options, {Script::stock, "stock ostree", "crash-stock"}, progress);
     if (options.as_json) {
-        fmt::print("{}\n", as_json(options.seed, options.reduced, ours, stock ? &*stock : nullptr));
+        fmt::print("{}\n", as_json(reports));
     } else {
-        fmt::print("{}", as_text(ours));
-        if (stock)
-            fmt::print("\n{}", as_text(*stock));
-        fmt::print("\n{}\n", ours.holds() ? "everything holds" : "IT DOES NOT HOLD");
+        fmt::print("{}", as_text(reports.ours));
+        for (const auto* more : {&reports.hasty, &reports.stock})
+            if (*more)
+                fmt::print("\n{}", as_text(**more));
+        fmt::print("\n{}\n", reports.holds() ? "everything holds" : "IT DOES NOT HOLD");
     }
-    return ours.holds() ? 0 : 1;
+    return reports.holds() ? 0 : 1;
 }
 
 } // namespace
@@ -99,6 +125,11 @@ int main(int argc, char** argv) {
         app.add_option("--seed", options.seed, "of what is chosen at random")->capture_default_str();
         app.add_option("--boots", options.boots, "states to boot really");
         app.add_flag("--stock", options.stock, "compare with `ostree admin deploy`");
+        app.add_flag("--mutants", options.mutants,
+                     "test the checker: an updater that never flushes /boot, and disks that lose flushes, have to be "
+                     "found out");
+        app.add_option("--machines", options.machines, "to boot at a time; 0: one a CPU, at most 4")
+            ->capture_default_str();
         app.add_flag("--again", options.again, "replay the last recording where there is one");
         app.add_flag("--json", options.as_json, "print the report as JSON");
         try {

@@ -44,12 +44,18 @@ public:
         if (!rig_.machine().qmp().wait_event("RESET", qemu::Deadline(job_limit)))
             throw base::Error("the machine did not reboot; " + rig_.machine().console().path());
     }
+    /// Until everything is healthy; the revision is not found good before it is asked for, see `record`.
     void boot(const std::string& name, const std::string& version) {
         begin(name);
-        rig_.wait_next_boot(boot_limit);
+        rig_.machine().wait_rebooted(boot_limit);
+        rig_.machine().run_until("enginectl health && updatectl status --json | grep -Eq '\"busy\": *false'",
+                                 boot_limit);
         if (rig_.version() != version)
             throw base::Error(fmt::format("release {} runs, expected {}", rig_.version(), version));
+        if (has("test -s /run/atoll/good-revision"))
+            throw base::Error("the revision was found good before it was asked for");
     }
+    void publish(const std::string& repository) { rig_.publish(repository); }
 
 private:
     qemu::Rig& rig_;
@@ -57,31 +63,50 @@ private:
 };
 
 void upgrade(Recorder& recorder) {
-    recorder.edit(fmt::format("printf '{}' >/var/{} && echo early >/etc/rig/edited-by-admin",
-                              "kept whatever happens\\n", marker_file));
-    recorder.job("download and stage", "updatectl upgrade");
+    recorder.edit(fmt::format("printf '{}' >/var/{} && seq {} >/var/{} && echo early >/etc/rig/edited-by-admin",
+                              "kept whatever happens\\n", marker_file, large_marker_lines, large_marker_file));
+    recorder.job("upgrade: download and stage", "updatectl upgrade");
     recorder.edit("echo late >/etc/rig/made-by-admin && echo late >>/etc/rig/edited-by-admin");
-    recorder.shut_down("finalise");
-    recorder.boot("trial boot, mark good", "2.0");
+    recorder.shut_down(finalise_job);
+}
+
+void trial(Recorder& recorder) {
+    recorder.boot("upgrade: trial boot", "2.0");
+    recorder.job("mark-good", "updatectl mark-good");
     recorder.job("rollback", "updatectl rollback");
 }
 
-void after_rollback(Recorder& recorder) {
-    recorder.shut_down("shutdown");
-    recorder.boot("boot after rollback, mark good", "1.0");
+/// The deployment that is booted stays, and one of two goes.
+void cleanup(Recorder& recorder) {
+    recorder.job("cleanup", "updatectl cleanup --keep 1");
+}
+
+void after_rollback(Recorder& recorder, qemu::Images& images) {
+    recorder.shut_down("rollback: shutdown");
+    recorder.boot("rollback: trial boot", "1.0");
+    recorder.job("mark-good after rollback", "updatectl mark-good");
     recorder.job("stage again", "updatectl upgrade --force");
     recorder.job("drop what is staged", "updatectl cleanup --staged");
     recorder.job("change kernel arguments", "updatectl kargs --append rig.replay=1");
-    recorder.job("cleanup", "updatectl cleanup");
     // Not of every release.
     if (recorder.has("updatectl --help | grep -q bootloader"))
-        recorder.job("boot loader update", "updatectl bootloader update");
+        recorder.job("bootloader update", "updatectl bootloader update");
+    // What the releases before do not have: kernel and initramfs of its own.
+    const std::string newer = images.make_release("kernel");
+    images.offer_anew(newer);
+    recorder.publish(newer);
+    recorder.job("new kernel: download and stage", "updatectl upgrade");
+    recorder.shut_down("new kernel: finalise");
+    recorder.boot("new kernel: trial boot", "3.0-kernel");
+    recorder.job("new kernel: mark-good", "updatectl mark-good");
+    cleanup(recorder);
 }
 
 // The same update by libostree's own order, in a machine that is otherwise ours. A new kernel argument, because a new
 // kernel, as most real updates have one, makes libostree swap `loader` too.
 void stock(Recorder& recorder) {
-    recorder.edit(fmt::format("printf '{}' >/var/{}", "kept whatever happens\\n", marker_file));
+    recorder.edit(fmt::format("printf '{}' >/var/{} && seq {} >/var/{}", "kept whatever happens\\n", marker_file,
+                              large_marker_lines, large_marker_file));
     recorder.begin("download", false);
     recorder.run("updatectl upgrade && sync");
     recorder.begin("ostree admin deploy");
@@ -93,11 +118,14 @@ void stock(Recorder& recorder) {
 
 Recording record(qemu::Images& images, Script script, const std::string& directory) {
     qemu::RigOptions options;
-    options.name = script == Script::stock ? "stock" : "recorded";
+    options.name = script == Script::stock ? "stock" : script == Script::hasty ? "hasty" : "recorded";
     options.directory = directory;
-    options.disk = script == Script::stock ? images.make_disk("stock") : images.disk();
+    options.disk = script == Script::stock || script == Script::hasty ? images.make_disk(options.name) : images.disk();
     options.repository = images.repository();
     options.write_log = "writes.log";
+    // So long that finding a revision good is a job of its own.
+    options.settle_seconds = 3600;
+    options.trial_seconds = 4 * 3600;
     base::remove_tree(directory);
     qemu::Rig rig(images.places(), options);
     Recording recording{.directory = directory};
@@ -112,8 +140,12 @@ Recording record(qemu::Images& images, Script script, const std::string& directo
             stock(recorder);
         else
             upgrade(recorder);
-        if (script == Script::whole)
-            after_rollback(recorder);
+        if (script == Script::upgrade || script == Script::whole)
+            trial(recorder);
+        if (script == Script::upgrade)
+            cleanup(recorder);
+        else if (script == Script::whole)
+            after_rollback(recorder, images);
     } catch (const std::exception&) {
         if (rig.machine().running())
             rig.machine().collect_logs();

@@ -8,6 +8,13 @@ namespace crash {
 
 namespace json = base::json;
 
+std::string large_marker_text() {
+    std::string text;
+    for (unsigned line = 1; line <= large_marker_lines; ++line)
+        text += std::to_string(line) + "\n";
+    return text;
+}
+
 void Recording::save() const {
     json::array list;
     for (const Job& job : jobs)

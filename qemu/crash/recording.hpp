@@ -29,11 +29,14 @@ struct Recording {
 
 /// The job of a fresh machine: no update, and it imports the host's configuration into /etc.
 inline constexpr const char* first_boot = "first boot";
+/// The job in which an update is deployed, with the merge of /etc.
+inline constexpr const char* finalise_job = "upgrade: finalise, merge of /etc";
 
 enum class Script {
-    upgrade, ///< first boot, upgrade with a merge of /etc, trial, rollback
-    whole,   ///< and the boot after the rollback, and every other change of the deployments
+    upgrade, ///< first boot, upgrade with a merge of /etc, trial, mark-good, rollback, cleanup
+    whole,   ///< as well the boot after the rollback, a new kernel, and every other change of the deployments
     stock,   ///< `ostree admin deploy` instead of ours
+    hasty,   ///< first boot and upgrade by an updater that never flushes /boot: one that is wrong
 };
 
 /// Boots a fresh machine of the rig and lets it do the script's jobs, each told as it begins.
@@ -42,5 +45,8 @@ Recording record(qemu::Images& images, Script script, const std::string& directo
 /// The files that the script puts on the machine and syncs: they have to be there in every state after that.
 inline constexpr const char* marker_file = "rig-data";
 inline constexpr const char* marker_text = "kept whatever happens\n";
+inline constexpr const char* large_marker_file = "rig-lines"; ///< of some blocks: what seq(1) prints
+inline constexpr unsigned large_marker_lines = 20'000;
+std::string large_marker_text();
 
 } // namespace crash

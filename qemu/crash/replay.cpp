@@ -5,6 +5,7 @@
 #include "base/error.hpp"
 #include "crash/cross_check.hpp"
 #include "crash/damage.hpp"
+#include "crash/lost_flushes.hpp"
 
 namespace crash {
 namespace {
@@ -32,9 +33,37 @@ private:
     std::vector<Chosen> chosen_;
 };
 
+/// What may be booted of one job.
+struct JobSamples {
+    Sample around_boot;
+    Sample any;
+};
+
+/// One of each list in turn, until there are `count`.
+std::vector<const Chosen*> take_in_turn(const std::vector<const std::vector<Chosen>*>& lists, std::size_t count) {
+    std::vector<const Chosen*> taken;
+    for (std::size_t round = 0, before = SIZE_MAX; taken.size() != before; ++round) {
+        before = taken.size();
+        for (const std::vector<Chosen>* list : lists)
+            if (round < list->size() && taken.size() < count)
+                taken.push_back(&(*list)[round]);
+    }
+    return taken;
+}
+
 /// /etc before and after is compared where nothing but the update changes it.
 bool compares_etc(const Job& job) {
     return job.judged && job.name != first_boot;
+}
+
+void allow_before_and_after(StateWalk& walk, const Job& job, Checker& checker) {
+    checker.forget_allowed();
+    walk.look_at(job.first, [&] {
+        checker.allow_present();
+        checker.require_if_there(marker_file, marker_text);
+        checker.require_if_there(large_marker_file, large_marker_text());
+    });
+    walk.look_at(job.last, [&] { checker.allow_present(); });
 }
 
 } // namespace
@@ -46,8 +75,8 @@ struct Replay::Impl {
     MappedFile log_file{recording.log()};
     std::vector<LogEntry> log = read_write_log(log_file.bytes());
     Disk disk{base.bytes(), read_partitions(base.bytes())};
-    Sample around_boot{(options.boots + 1) / 2, options.thoroughness.seed};
-    Sample any{options.boots / 2, options.thoroughness.seed + 1};
+    std::vector<JobSamples> samples; ///< by job
+    Sample mended{(options.boots + 7) / 8, options.thoroughness.seed + 4};
     Sample dead{options.dead_boots, options.thoroughness.seed + 2};
     Sample compared{options.comparisons, options.thoroughness.seed + 3};
 
@@ -64,11 +93,35 @@ struct Replay::Impl {
             dead.offer(make);
             return;
         }
-        if (writes_boot(state))
-            around_boot.offer(make);
+        if (verdict.mended)
+            mended.offer(make);
+        else if (writes_boot(state))
+            samples.back().around_boot.offer(make);
         else
-            any.offer(make);
-        compared.offer(make);
+            samples.back().any.offer(make);
+        if (!verdict.mended) // e2fsck does not mend it
+            compared.offer(make);
+    }
+    void add_samples() {
+        const std::uint64_t seed = options.thoroughness.seed + 10 * samples.size();
+        // Enough when only half of the jobs have states of that sort.
+        const std::size_t size = options.boots == 0 ? 0 : 2 * options.boots / recording.jobs.size() + 1;
+        samples.push_back({Sample(size, seed), Sample(size, seed + 1)});
+    }
+    /// Last of all: the disk is no longer what the walk left.
+    void lose_flushes(Checker& checker, ReplayReport& report) {
+        for (const Job& job : recording.jobs) {
+            if (!options.lost_flushes || job.name != finalise_job)
+                continue;
+            for (const std::uint64_t sector : std::vector<std::uint64_t>(disk.touched()))
+                disk.write(sector, 0);
+            disk.keep();
+            StateWalk walk(log, disk, options.thoroughness);
+            walk.walk(0, job.first, [](const State&) {});
+            allow_before_and_after(walk, job, checker);
+            report.lost_flushes.push_back(
+                replay_with_lost_flushes(job, log, disk, checker, options.thoroughness, options.each_lost_flush));
+        }
     }
     void count(const Job& job, JobReport& report) const {
         for (std::uint64_t i = job.first; i < job.last; ++i) {
@@ -86,7 +139,10 @@ ReplayReport Replay::run() {
     Impl& it = *impl_;
     const auto start = std::chrono::steady_clock::now();
     ReplayReport report;
-    report.name = it.options.stock ? "stock ostree admin deploy" : "atoll";
+    report.name = it.options.stock         ? "stock ostree admin deploy"
+                  : it.options.has_to_fail ? "atoll with an updater that never flushes /boot"
+                                           : "atoll";
+    report.has_to_fail = it.options.has_to_fail;
     StateWalk walk(it.log, it.disk, it.options.thoroughness);
     Checker checker(it.disk, it.recording, it.log,
                     {.need_fallback = !it.options.stock, .scratch = it.recording.directory});
@@ -94,16 +150,12 @@ ReplayReport Replay::run() {
         const Job& job = it.recording.jobs[number];
         if (it.options.on_job)
             it.options.on_job(job.name, number + 1, it.recording.jobs.size());
-        if (!job.judged)
+        if (!job.judged || (!it.options.only_job.empty() && job.name != it.options.only_job))
             continue;
         JobReport counted{.name = job.name};
         it.count(job, counted);
-        checker.forget_allowed();
-        walk.look_at(job.first, [&] {
-            checker.allow_present();
-            checker.require_if_there(marker_file, marker_text);
-        });
-        walk.look_at(job.last, [&] { checker.allow_present(); });
+        it.add_samples();
+        allow_before_and_after(walk, job, checker);
         walk.walk(job.first, job.last, [&](const State& state) {
             ++counted.states[state.kind];
             const Verdict verdict = checker.check(compares_etc(job));
@@ -113,6 +165,7 @@ ReplayReport Replay::run() {
                 if (job.name != first_boot)
                     it.choose_from(state, where, verdict);
             }
+            counted.mended += verdict.mended ? 1U : 0U;
             counted.do_not_boot += verdict.boot.empty() ? 0U : 1U;
             counted.damaged += verdict.boot.empty() && !verdict.damage.empty() ? 1U : 0U;
             report.do_not_boot_by_loader_alone += verdict.boots_by_loader_alone ? 0U : 1U;
@@ -123,7 +176,7 @@ ReplayReport Replay::run() {
         report.jobs.push_back(std::move(counted));
     }
     // A good disk with everything on it, as allowed by the last job.
-    if (!it.options.stock)
+    if (!it.options.stock && !it.options.has_to_fail)
         walk.look_at(it.log.size(), [&] {
             for (const std::string& name : overlooked(it.disk, checker, report.damages_tried))
                 report.add_problem("the checker overlooks damage: " + name, "its own test");
@@ -131,17 +184,26 @@ ReplayReport Replay::run() {
     report.fsck_runs = checker.fsck_runs();
     for (const Chosen& chosen : it.compared.chosen())
         cross_check(it.disk, chosen, it.recording, report);
+    it.lose_flushes(checker, report);
     report.replay_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     return report;
 }
 
-void Replay::boot(const qemu::Images& images, ReplayReport& report) {
+void Replay::boot(const qemu::Images& images, ReplayReport& report, unsigned machines) {
+    std::vector<const std::vector<Chosen>*> lists{&impl_->mended.chosen()};
+    for (const JobSamples& job : impl_->samples)
+        lists.push_back(&job.around_boot.chosen());
+    for (const JobSamples& job : impl_->samples)
+        lists.push_back(&job.any.chosen());
+    std::vector<const Chosen*> taken = take_in_turn(lists, impl_->options.boots);
+    for (const Chosen& chosen : impl_->dead.chosen())
+        taken.push_back(&chosen);
     std::vector<BootPlan> plans;
-    for (const Sample* sample : {&impl_->around_boot, &impl_->any, &impl_->dead})
-        for (const Chosen& chosen : sample->chosen())
-            plans.push_back(
-                {.firmware = plans.size() % 2 == 0 ? qemu::Firmware::uefi : qemu::Firmware::bios, .chosen = chosen});
-    report.boots = boot_all(images, impl_->disk, impl_->recording.base(), impl_->recording.directory, plans);
+    for (const Chosen* chosen : taken)
+        plans.push_back(
+            {.firmware = plans.size() % 2 == 0 ? qemu::Firmware::uefi : qemu::Firmware::bios, .chosen = *chosen});
+    report.boots = boot_all(images, impl_->disk, impl_->recording.base(), impl_->recording.directory, plans, machines,
+                            impl_->options.on_boot);
 }
 
 } // namespace crash

@@ -17,9 +17,9 @@ std::uint64_t of(const JobReport& job, Kind kind) {
 }
 
 std::string row(const JobReport& job) {
-    return fmt::format("{:<40} {:>6} {:>7} {:>8} {:>9} {:>7} {:>8} {:>8} {:>7}\n", job.name, job.writes, job.flushes,
-                       of(job, Kind::boundary), of(job, Kind::reordered), of(job, Kind::torn), job.distinct,
-                       job.do_not_boot, job.damaged);
+    return fmt::format("{:<40} {:>6} {:>7} {:>8} {:>9} {:>7} {:>8} {:>6} {:>8} {:>7}\n", job.name, job.writes,
+                       job.flushes, of(job, Kind::boundary), of(job, Kind::reordered), of(job, Kind::torn),
+                       job.distinct, job.mended, job.do_not_boot, job.damaged);
 }
 
 json::object to_json(const JobReport& job) {
@@ -31,6 +31,7 @@ json::object to_json(const JobReport& job) {
             {"torn", of(job, Kind::torn)},
             {"states", job.all()},
             {"distinct", job.distinct},
+            {"mended", job.mended},
             {"do_not_boot", job.do_not_boot},
             {"damaged", job.damaged}};
 }
@@ -50,6 +51,13 @@ json::object to_json(const ReplayReport& report) {
                                      {"booted", boot.booted},
                                      {"problem", boot.problem},
                                      {"seconds", boot.seconds}});
+    json::array lost_flushes;
+    for (const LostFlushesReport& lost : report.lost_flushes)
+        lost_flushes.push_back(json::object{{"job", lost.job},
+                                            {"states", lost.states},
+                                            {"bad", lost.bad},
+                                            {"flushes", lost.flushes},
+                                            {"flushes_needed", lost.flushes_needed}});
     return {{"name", report.name},
             {"total", to_json(report.total())},
             {"jobs", std::move(jobs)},
@@ -60,6 +68,7 @@ json::object to_json(const ReplayReport& report) {
             {"damages_tried", report.damages_tried},
             {"recoveries_compared", report.recoveries_compared},
             {"repositories_checked", report.repositories_checked},
+            {"lost_flushes", std::move(lost_flushes)},
             {"record_seconds", report.record_seconds},
             {"replay_seconds", report.replay_seconds},
             {"holds", report.holds()}};
@@ -80,6 +89,7 @@ void JobReport::add(const JobReport& other) {
     for (const auto& [kind, count] : other.states)
         states[kind] += count;
     distinct += other.distinct;
+    mended += other.mended;
     do_not_boot += other.do_not_boot;
     damaged += other.damaged;
 }
@@ -102,15 +112,25 @@ void ReplayReport::add_problem(const std::string& text, const std::string& where
 }
 
 bool ReplayReport::holds() const {
+    if (has_to_fail)
+        return total().do_not_boot != 0;
     return problems.empty() &&
+           std::all_of(lost_flushes.begin(), lost_flushes.end(),
+                       [](const LostFlushesReport& lost) { return lost.bad != 0; }) &&
            std::all_of(boots.begin(), boots.end(), [](const BootReport& boot) { return boot.problem.empty(); });
+}
+
+std::string as_text(const BootReport& boot) {
+    return fmt::format("{} {:<60} {:>5.0f} s  {}{}", boot.firmware, boot.state, boot.seconds,
+                       boot.booted.empty() ? "does not boot" : "revision " + boot.booted,
+                       boot.problem.empty() ? "" : "  PROBLEM: " + boot.problem);
 }
 
 std::string as_text(const ReplayReport& report) {
     std::string text = fmt::format("{}: recorded in {:.0f} s, replayed in {:.0f} s\n", report.name,
                                    report.record_seconds, report.replay_seconds);
-    text += fmt::format("{:<40} {:>6} {:>7} {:>8} {:>9} {:>7} {:>8} {:>8} {:>7}\n", "", "writes", "flushes", "boundary",
-                        "reordered", "torn", "distinct", "no boot", "damaged");
+    text += fmt::format("{:<40} {:>6} {:>7} {:>8} {:>9} {:>7} {:>8} {:>6} {:>8} {:>7}\n", "", "writes", "flushes",
+                        "boundary", "reordered", "torn", "distinct", "mended", "no boot", "damaged");
     for (const JobReport& job : report.jobs)
         text += row(job);
     const JobReport total = report.total();
@@ -122,6 +142,16 @@ std::string as_text(const ReplayReport& report) {
     if (report.do_not_boot_by_loader_alone != 0)
         text += fmt::format("by a grub.cfg that reads /loader/entries alone {} states would not boot\n",
                             report.do_not_boot_by_loader_alone);
+    for (const LostFlushesReport& lost : report.lost_flushes) {
+        text += fmt::format("{}, as if the disk obeyed no flush: {} of {} states bad{}\n", lost.job, lost.bad,
+                            lost.states, lost.bad == 0 ? "  PROBLEM: the checker sees nothing" : "");
+        if (lost.flushes != 0)
+            text += fmt::format("{}, as if it lost one flush: {} of {} are missed\n", lost.job, lost.flushes_needed,
+                                lost.flushes);
+    }
+    if (report.has_to_fail)
+        text += fmt::format("this updater is wrong on purpose: {}\n",
+                            report.holds() ? "found out" : "PROBLEM: the checker sees nothing");
     std::size_t shown = 0;
     for (const Problem& problem : report.problems) {
         if (shown++ == shown_problems) {
@@ -136,16 +166,20 @@ std::string as_text(const ReplayReport& report) {
     if (!report.boots.empty())
         text += fmt::format("{} states really booted, {} not as the checker says\n", report.boots.size(), bad);
     for (const BootReport& boot : report.boots)
-        text += fmt::format("  {} {:<60} {:>5.0f} s  {}{}\n", boot.firmware, boot.state, boot.seconds,
-                            boot.booted.empty() ? "does not boot" : "revision " + boot.booted,
-                            boot.problem.empty() ? "" : "  PROBLEM: " + boot.problem);
+        text += "  " + as_text(boot) + "\n";
     return text;
 }
 
-std::string as_json(std::uint64_t seed, bool reduced, const ReplayReport& ours, const ReplayReport* stock) {
-    json::object document{{"seed", seed}, {"reduced", reduced}, {"ours", to_json(ours)}, {"holds", ours.holds()}};
-    document["stock"] = stock != nullptr ? json::value(to_json(*stock)) : json::value(nullptr);
-    return json::serialize(document);
+std::string as_json(const Reports& reports) {
+    const auto optional = [](const std::optional<ReplayReport>& report) {
+        return report ? json::value(to_json(*report)) : json::value(nullptr);
+    };
+    return json::serialize(json::object{{"seed", reports.seed},
+                                        {"reduced", reports.reduced},
+                                        {"ours", to_json(reports.ours)},
+                                        {"stock", optional(reports.stock)},
+                                        {"hasty", optional(reports.hasty)},
+                                        {"holds", reports.holds()}});
 }
 
 } // namespace crash

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@ struct JobReport {
     std::uint64_t flushes = 0;
     std::map<Kind, std::uint64_t> states;
     std::uint64_t distinct = 0;    ///< different disks among them
+    std::uint64_t mended = 0;      ///< states with a superblock that stage 1 has to mend
     std::uint64_t do_not_boot = 0; ///< states in which GRUB finds nothing whole
     std::uint64_t damaged = 0;     ///< states that boot, with something else lost or broken
     std::uint64_t all() const;
@@ -37,6 +39,15 @@ struct BootReport {
     double seconds = 0;
 };
 
+/// A job replayed as if the disk had not obeyed flushes.
+struct LostFlushesReport {
+    std::string job;
+    std::uint64_t states = 0; ///< without any of its flushes
+    std::uint64_t bad = 0;    ///< of them, those that do not boot or are damaged: 0 is the checker's failure
+    std::uint64_t flushes = 0;
+    std::uint64_t flushes_needed = 0; ///< of them, those without which alone a state is bad
+};
+
 /// One recording, replayed.
 struct ReplayReport {
     std::string name;
@@ -48,16 +59,29 @@ struct ReplayReport {
     std::uint64_t damages_tried = 0;        ///< done on purpose, to see whether the checker finds them
     std::uint64_t recoveries_compared = 0;  ///< with e2fsck's replay of the journal
     std::uint64_t repositories_checked = 0; ///< by `ostree fsck`
+    std::vector<LostFlushesReport> lost_flushes;
+    bool has_to_fail = false; ///< its updater is wrong on purpose
     double record_seconds = 0;
     double replay_seconds = 0;
 
     JobReport total() const;
     void add_problem(const std::string& text, const std::string& where);
+    /// With `has_to_fail`: it was found out.
     bool holds() const;
 };
 
 std::string as_text(const ReplayReport& report);
-/// {"seed":1,"reduced":true,"ours":{...},"stock":{...}|null,"holds":true}
-std::string as_json(std::uint64_t seed, bool reduced, const ReplayReport& ours, const ReplayReport* stock);
+std::string as_text(const BootReport& boot);
+/// What one run of the program found; those that were not asked for are missing.
+struct Reports {
+    std::uint64_t seed = 1;
+    bool reduced = false;
+    ReplayReport ours;
+    std::optional<ReplayReport> stock;
+    std::optional<ReplayReport> hasty; ///< an updater that is wrong
+    bool holds() const { return ours.holds() && (!hasty || hasty->holds()); }
+};
+/// {"seed":1,"reduced":true,"ours":{...},"stock":{...}|null,"hasty":{...}|null,"holds":true}
+std::string as_json(const Reports& reports);
 
 } // namespace crash

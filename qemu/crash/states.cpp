@@ -100,9 +100,9 @@ void StateWalk::visit_torn(std::size_t entry, const std::function<void(const Sta
         return;
     }
     tear(1);
-    if (how_.all_tears_up_to > 1)
+    if (how_.all_tears_up_to > 2)
         tear(sectors - 1);
-    for (std::size_t i = 2; i < how_.all_tears_up_to; ++i)
+    for (std::size_t i = how_.all_tears_up_to > 2 ? 2 : 1; i < how_.all_tears_up_to; ++i)
         tear(1 + random_() % (sectors - 1));
 }
 
