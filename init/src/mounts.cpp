@@ -13,6 +13,7 @@
 #include "base/unique_fd.hpp"
 #include "files.hpp"
 #include "log.hpp"
+#include "torn_commit.hpp"
 #include "torn_superblock.hpp"
 
 // <linux/fs.h> has its own MS_* in some versions; those of <sys/mount.h> are meant here.
@@ -35,7 +36,10 @@ int mount_device(const char* device, const char* target, const char* type, unsig
         return 0;
     const int error = errno;
     log_error("mount ", device, " (", type, ") on ", target, ": ", Errno{error});
-    if (std::strcmp(type, "ext4") == 0 && (flags & MS_RDONLY) == 0 && mend_torn_superblock(device)) {
+    if (std::strcmp(type, "ext4") == 0 && (flags & MS_RDONLY) == 0) {
+        const bool super = mend_torn_superblock(device);
+        if (!mend_torn_commit(device) && !super)
+            return error;
         if (::mount(device, target, type, flags, nullptr) == 0)
             return 0;
         log_error("mount ", device, " again: ", Errno{errno});

@@ -20,7 +20,7 @@ struct MountPlan {
 
 /// Makes the target directory when it is missing. Returns 0 or an errno value, which was logged.
 int mount_planned(const MountPlan& plan) noexcept;
-/// As above; an ext4 whose superblock was torn by a power cut is mended first.
+/// As above; an ext4 whose superblock or last commit was torn by a power cut is mended first.
 int mount_device(const char* device, const char* target, const char* type, unsigned long flags) noexcept;
 /// Binds `source` (not what is mounted below it) on `target`, then sets `flags` (MS_RDONLY, MS_NODEV ...) on it.
 int bind_mount(const char* source, const char* target, unsigned long flags) noexcept;

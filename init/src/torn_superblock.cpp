@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "base/unique_fd.hpp"
+#include "crc32c.hpp"
 #include "files.hpp"
 #include "log.hpp"
 
@@ -40,17 +41,6 @@ std::uint32_t number(Bytes bytes, std::size_t offset, std::size_t count) noexcep
     return value;
 }
 
-/// Castagnoli's polynomial, reflected; without the inversion at the end, as ext4 keeps it.
-std::uint32_t crc32c(std::span<const std::uint8_t> bytes) noexcept {
-    std::uint32_t sum = UINT32_MAX;
-    for (const std::uint8_t byte : bytes) {
-        sum ^= byte;
-        for (int bit = 0; bit < 8; ++bit)
-            sum = sum >> 1 ^ ((sum & 1U) != 0 ? 0x82f63b78U : 0U);
-    }
-    return sum;
-}
-
 /// What no tear changes, as these are the same in both writes.
 bool is_plausible(Bytes bytes) noexcept {
     const std::uint32_t size = number(bytes, inode_size, 2);
@@ -66,7 +56,7 @@ bool is_plausible(Bytes bytes) noexcept {
 bool mend_torn_superblock(std::span<std::uint8_t, ext4_superblock_size> superblock) noexcept {
     if (!is_plausible(superblock))
         return false;
-    const std::uint32_t right = crc32c(superblock.first(checksum));
+    const std::uint32_t right = crc32c(UINT32_MAX, superblock.first(checksum));
     if (number(superblock, checksum, 4) == right)
         return false;
     for (std::size_t i = 0; i < 4; ++i)

@@ -1,6 +1,7 @@
 #include "crash/checker.hpp"
 
 #include "base/error.hpp"
+#include "torn_commit.hpp"
 #include "torn_superblock.hpp"
 
 namespace crash {
@@ -38,6 +39,35 @@ std::size_t find_extent(const std::vector<Extent>& extents, const std::string& n
     throw base::Error("disk: no partition " + name);
 }
 
+namespace {
+
+class PartitionBytes final : public init::DeviceBytes {
+public:
+    PartitionBytes(Disk& disk, const Extent& where) : disk_(disk), where_(where) {}
+    bool read(std::uint64_t offset, std::span<std::uint8_t> into) noexcept override {
+        if (!fits(offset, into.size()))
+            return false;
+        disk_.read(where_.first + offset / sector_size, into.size() / sector_size, into.data());
+        return true;
+    }
+    bool write(std::uint64_t offset, std::span<const std::uint8_t> bytes) noexcept override {
+        if (!fits(offset, bytes.size()))
+            return false;
+        for (std::size_t i = 0; i < bytes.size() / sector_size; ++i)
+            disk_.write(where_.first + offset / sector_size + i,
+                        disk_.contents().number_copy(bytes.data() + i * sector_size));
+        return true;
+    }
+
+private:
+    bool fits(std::uint64_t offset, std::size_t size) const noexcept {
+        return offset % sector_size == 0 && size % sector_size == 0 &&
+               offset / sector_size + size / sector_size <= where_.sectors;
+    }
+    Disk& disk_;
+    const Extent& where_;
+};
+
 bool mend_superblock(Disk& disk, const Extent& where) {
     constexpr std::uint64_t first = init::ext4_superblock_offset / sector_size;
     std::array<std::uint8_t, init::ext4_superblock_size> bytes{};
@@ -47,6 +77,14 @@ bool mend_superblock(Disk& disk, const Extent& where) {
     for (std::size_t i = 0; i < bytes.size() / sector_size; ++i)
         disk.write(where.first + first + i, disk.contents().number_copy(bytes.data() + i * sector_size));
     return true;
+}
+
+} // namespace
+
+bool mend_torn(Disk& disk, const Extent& where) {
+    const bool super = mend_superblock(disk, where);
+    PartitionBytes bytes(disk, where);
+    return init::mend_torn_commit(bytes) || super;
 }
 
 Checker::Checker(Disk& disk, const Recording& recording, const std::vector<LogEntry>& log, Options options)
@@ -74,7 +112,7 @@ const Checker::Boot& Checker::boot() {
     }
     const std::size_t mark = disk_.mark();
     try {
-        boot.mended = mend_superblock(disk_, where);
+        boot.mended = mend_torn(disk_, where);
         boot_journal_.recover(disk_);
         boot.damage = boot_fsck_.check(disk_);
     } catch (const std::exception& error) {
@@ -92,7 +130,7 @@ const Checker::Root& Checker::root() {
     root.view = std::make_shared<RootView>();
     const std::size_t mark = disk_.mark();
     try {
-        root.mended = mend_superblock(disk_, disk_.extents()[root_extent_]);
+        root.mended = mend_torn(disk_, disk_.extents()[root_extent_]);
         root_journal_.recover(disk_);
         if (std::string damage = root_fsck_.check(disk_); !damage.empty())
             root.damage.push_back(std::move(damage));

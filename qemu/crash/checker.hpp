@@ -25,8 +25,8 @@ struct Verdict {
     bool ok() const noexcept { return boot.empty() && damage.empty(); }
 };
 
-/// What stage 1 does when the kernel refuses the superblock of a file system; true: it had to.
-bool mend_superblock(Disk& disk, const Extent& where);
+/// What stage 1 does when the kernel refuses a file system for what a power cut tore; true: it had to.
+bool mend_torn(Disk& disk, const Extent& where);
 
 class Checker {
 public:
@@ -50,9 +50,9 @@ public:
 
     /// What stage 1 and a mount do to both file systems of `disk`.
     void recover(Disk& disk) const {
-        mend_superblock(disk, disk.extents()[boot_extent_]);
+        mend_torn(disk, disk.extents()[boot_extent_]);
         boot_journal_.recover(disk);
-        mend_superblock(disk, disk.extents()[root_extent_]);
+        mend_torn(disk, disk.extents()[root_extent_]);
         root_journal_.recover(disk);
     }
 

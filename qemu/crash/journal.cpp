@@ -188,8 +188,10 @@ private:
                 const std::uint64_t time = static_cast<std::uint64_t>(big_32(&block[48])) << 32U | big_32(&block[52]);
                 const bool right = !sums() || checksum_without(seed_, block, 16) == big_32(&block[16]);
                 if (stale_suspected || !right) {
-                    if (stale_suspected && time >= last_time)
-                        refuse("the checksum of a descriptor or revoke block is wrong in a committed transaction");
+                    if (time >= last_time)
+                        refuse(stale_suspected ? "the checksum of a descriptor or revoke block is wrong in a committed "
+                                                 "transaction"
+                                               : "the checksum of a commit block is wrong");
                     return;
                 }
                 last_time = time;

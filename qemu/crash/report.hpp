@@ -17,7 +17,7 @@ struct JobReport {
     std::uint64_t flushes = 0;
     std::map<Kind, std::uint64_t> states;
     std::uint64_t distinct = 0;    ///< different disks among them
-    std::uint64_t mended = 0;      ///< states with a superblock that stage 1 has to mend
+    std::uint64_t mended = 0;      ///< states with a superblock or a commit that stage 1 has to mend
     std::uint64_t do_not_boot = 0; ///< states in which GRUB finds nothing whole
     std::uint64_t damaged = 0;     ///< states that boot, with something else lost or broken
     std::uint64_t all() const;
