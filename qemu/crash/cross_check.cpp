@@ -25,12 +25,14 @@ void put(Disk& disk, const Chosen& chosen) {
         disk.write(sector, id);
 }
 
-/// e2fsck's replay in `image` and ours on the disk put the same into every block but the superblock and the group
-/// descriptors behind it, whose time stamps and counters e2fsck writes anew.
+/// e2fsprogs' replay in `image` and ours on the disk put the same into every block but the superblock and the group
+/// descriptors behind it, whose time stamps and counters it writes anew. debugfs and not e2fsck, which then goes on to
+/// free deleted files that were open.
 std::string compare_recovery(Disk& disk, const Extent& where, const std::string& image) {
-    const base::RunResult result = base::run({"e2fsck", "-y", "-E", "journal_only", image});
-    if (result.status.code > 1)
-        return "e2fsck does not replay the journal: " + result.output + result.errors;
+    const base::RunResult result = base::run({"debugfs", "-w", "-R", "journal_run", image});
+    const std::string said = result.errors.substr(std::min(result.errors.find('\n') + 1, result.errors.size()));
+    if (!result.status.success() || !said.empty()) // its first line is its name
+        return "debugfs does not replay the journal: " + result.output + result.errors;
     const Journal journal(disk, where);
     journal.recover(disk);
     const std::uint64_t journal_super = Ext4(disk, where, Ext4::Reader::kernel).blocks(Ext4::journal).at(0);
@@ -44,7 +46,7 @@ std::string compare_recovery(Disk& disk, const Extent& where, const std::string&
             static_cast<ssize_t>(there.size()))
             base::throw_errno("read " + image);
         if (std::memcmp(there.data(), disk.sector(sector), sector_size) != 0)
-            return fmt::format("{}: block {} after e2fsck's replay is not as after ours", where.name,
+            return fmt::format("{}: block {} after debugfs's replay is not as after ours", where.name,
                                at / block_sectors);
     }
     return {};
@@ -88,10 +90,15 @@ void cross_check(Disk& disk, const Chosen& chosen, const Recording& recording, R
             problem = base::error_chain(error);
         }
         disk.take_back(mark);
+        if (!problem.empty()) {
+            // As it was before, to look at.
+            const std::string kept = fmt::format("{}/cross-check-failed-{}.raw", recording.directory, name);
+            write_image(disk, chosen, recording.base(), image + ".disk");
+            copy_sparse(image + ".disk", where->first * sector_size, where->sectors * sector_size, kept);
+            report.add_problem(fmt::format("{}; {}", problem, kept), chosen.state);
+        }
         ::unlink(image.c_str());
         ::unlink((image + ".disk").c_str());
-        if (!problem.empty())
-            report.add_problem(problem, chosen.state);
     }
 }
 

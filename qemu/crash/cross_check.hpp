@@ -1,4 +1,4 @@
-// The checker against programs of others: the journal's replay against e2fsck's, the repository against `ostree fsck`.
+// The checker against programs of others: the journal's replay against e2fsprogs's, the repository against `ostree fsck`.
 #pragma once
 #include "crash/booter.hpp"
 #include "crash/recording.hpp"

@@ -99,7 +99,7 @@ struct Replay::Impl {
             samples.back().around_boot.offer(make);
         else
             samples.back().any.offer(make);
-        if (!verdict.mended) // e2fsck does not mend it
+        if (!verdict.mended) // e2fsprogs does not mend it
             compared.offer(make);
     }
     void add_samples() {

@@ -136,7 +136,7 @@ std::string as_text(const ReplayReport& report) {
     const JobReport total = report.total();
     text += row(total);
     text += fmt::format("{} states; {} runs of e2fsck; {} damages done on purpose to test the checker; {} journals "
-                        "replayed by e2fsck too; {} repositories checked by ostree fsck\n",
+                        "replayed by debugfs too; {} repositories checked by ostree fsck\n",
                         total.all(), report.fsck_runs, report.damages_tried, report.recoveries_compared,
                         report.repositories_checked);
     if (report.do_not_boot_by_loader_alone != 0)

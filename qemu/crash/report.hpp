@@ -57,7 +57,7 @@ struct ReplayReport {
     std::uint64_t do_not_boot_by_loader_alone = 0; ///< stock: with a grub.cfg that reads /loader/entries only
     std::uint64_t fsck_runs = 0;
     std::uint64_t damages_tried = 0;        ///< done on purpose, to see whether the checker finds them
-    std::uint64_t recoveries_compared = 0;  ///< with e2fsck's replay of the journal
+    std::uint64_t recoveries_compared = 0;  ///< with e2fsprogs' replay of the journal
     std::uint64_t repositories_checked = 0; ///< by `ostree fsck`
     std::vector<LostFlushesReport> lost_flushes;
     bool has_to_fail = false; ///< its updater is wrong on purpose
