@@ -11,6 +11,7 @@
 #include "base/log.hpp"
 #include "image/base_tree.hpp"
 #include "image/disk.hpp"
+#include "image/grub.hpp"
 #include "image/os_tree.hpp"
 #include "image/publish.hpp"
 #include "image/repository.hpp"
@@ -37,7 +38,7 @@ private:
     std::string prepare_base();
     std::int64_t timestamp() const;
     std::string commit(const std::string& tree);
-    void stage_disk(const std::string& commit);
+    void stage_disk(const std::string& commit, const BootLoader& loader);
     void publish(const std::string& commit);
     void limit_object_cache() const;
 
@@ -137,7 +138,7 @@ std::string Build::commit(const std::string& tree) {
         {.tree = tree, .name = spec_.name, .version = spec_.version, .ref = spec_.ref, .timestamp = timestamp()});
 }
 
-void Build::stage_disk(const std::string& commit) {
+void Build::stage_disk(const std::string& commit, const BootLoader& loader) {
     result_.revision = commit.substr(0, revision_digits);
     const std::string sysroot = made(work_ / "sysroot");
     std::vector<std::string> arguments{"root=LABEL=atoll-root"};
@@ -149,7 +150,7 @@ void Build::stage_disk(const std::string& commit) {
                   .revision = result_.revision,
                   .kernel_arguments = arguments},
                  keys_, sysroot);
-    make_disk({.spec = spec_.disk, .sysroot = sysroot, .seed = commit, .revision = result_.revision},
+    make_disk({.spec = spec_.disk, .sysroot = sysroot, .seed = commit, .revision = result_.revision, .loader = loader},
               staging_ / "disk.raw");
     if (options_.qcow2)
         convert_to_qcow2(staging_ / "disk.raw", staging_ / "disk.qcow2");
@@ -187,18 +188,22 @@ BuildResult Build::run() {
         warn_about_keys(*key_set, public_keys);
     if (keys_.empty())
         base::log_warning("no --key: the commit is not signed, and no host will take it as an update");
+    std::optional<BootLoader> loader;
+    if (!spec_.disk.boot_files.empty())
+        loader = make_boot_loader(spec_.disk.boot_files + "/grub.cfg", spec_.disk.boot_mark);
     const Tree tree = make_os_tree({.spec = spec_,
                                     .base_tree = base_tree,
                                     .bin_dir = options_.bin_dir,
                                     .timestamp = timestamp(),
                                     .lock = lock_,
                                     .public_keys = public_keys,
-                                    .key_set = key_set},
+                                    .key_set = key_set,
+                                    .loader = loader},
                                    work_ / "tree");
     result_.sizes = size_report(tree.root(), options_.measure);
     result_.commit = commit(tree.root());
     if (options_.disk)
-        stage_disk(result_.commit);
+        stage_disk(result_.commit, *loader);
     publish(result_.commit);
     return result_;
 }

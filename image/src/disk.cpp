@@ -6,17 +6,19 @@
 #include "base/error.hpp"
 #include "base/files.hpp"
 #include "base/process.hpp"
-#include "image/boot_sector.hpp"
 #include "image/gpt.hpp"
-#include "image/grub.hpp"
 
 namespace image {
 namespace {
 
 constexpr std::uint64_t mebibyte = 1ULL << 20;
+using base::sector_size;
+
 constexpr std::uint64_t alignment = mebibyte / sector_size;
 constexpr std::uint64_t bios_boot_lba = 2048; // where boot.img looks for core.img
 constexpr std::uint64_t bios_boot_sectors = mebibyte / sector_size;
+/// Half of it: the updater writes the next core.img beside the one in use.
+constexpr std::uint64_t core_sectors = bios_boot_sectors / 2;
 
 struct Layout {
     Partition bios_boot, esp, boot, root;
@@ -38,12 +40,13 @@ Layout plan(const DiskSpec& spec, const std::string& seed) {
     return layout;
 }
 
-void write_bios_loader(int fd, const std::string& path, const GrubImages& grub, const std::string& mbr) {
-    const std::string core = patch_core_image(grub.bios_core, bios_boot_lba);
-    if (core.size() > bios_boot_sectors * sector_size)
-        throw base::Error("GRUB's core image has " + std::to_string(core.size()) + " bytes: more than its partition");
+void write_bios_loader(int fd, const std::string& path, const BootLoader& loader, const std::string& mbr) {
+    const std::string core = base::patch_core_image(loader.core_image, bios_boot_lba);
+    if (core.size() > core_sectors * sector_size)
+        throw base::Error("GRUB's core image has " + std::to_string(core.size()) +
+                          " bytes: more than half of its partition");
     base::write_all_at(fd, core, bios_boot_lba * sector_size, path);
-    base::write_all_at(fd, patch_boot_image(grub.bios_boot, mbr, bios_boot_lba), 0, path);
+    base::write_all_at(fd, base::patch_boot_image(loader.boot_image, mbr, bios_boot_lba), 0, path);
 }
 
 void make_esp(const std::string& disk, const Partition& esp, const std::string& image, const std::string& seed) {
@@ -74,7 +77,6 @@ void make_ext4(const std::string& disk, const Partition& partition, const std::s
 } // namespace
 
 void make_disk(const DiskRequest& request, const std::string& path) {
-    const GrubImages grub = make_grub_images();
     const Layout layout = plan(request.spec, request.seed);
     const std::uint64_t sectors = request.spec.size / sector_size;
     const PartitionTable table = make_partition_table(sectors, derived_guid(request.seed + " disk"),
@@ -84,12 +86,12 @@ void make_disk(const DiskRequest& request, const std::string& path) {
     base::check(::ftruncate(fd.get(), static_cast<off_t>(request.spec.size)), "truncate " + path);
     base::write_all_at(fd.get(), table.head, 0, path);
     base::write_all_at(fd.get(), table.tail, static_cast<off_t>(request.spec.size - table.tail.size()), path);
-    write_bios_loader(fd.get(), path, grub, table.head.substr(0, sector_size));
+    write_bios_loader(fd.get(), path, request.loader, table.head.substr(0, sector_size));
     base::checked_close(std::move(fd), path);
 
-    make_esp(path, layout.esp, grub.efi, request.seed);
+    make_esp(path, layout.esp, request.loader.efi_image, request.seed);
     const std::string boot = request.sysroot + "/boot";
-    write_grub_files(boot, request.spec.boot_files + "/grub.cfg", request.revision);
+    write_grub_files(boot, request.loader, request.revision);
     make_ext4(path, layout.boot, boot, request.seed);
     base::remove_tree(boot);
     base::make_directories(boot);

@@ -129,6 +129,8 @@ Tree make_os_tree(const OsTreeInput& input, const std::string& root) {
     write_identity(input, tree);
     write_keys(input, tree);
     write_modules_list(spec, tree, version);
+    if (input.loader)
+        carry_boot_loader(*input.loader, tree);
     tree.apply(files, spec.links, input.bin_dir, true);
     for (const std::string& path : spec.remove) {
         if (const std::string target = os_tree_path(path); tree.exists(target))

@@ -171,7 +171,10 @@ void SpecReader::read_disk(base::ConfigMap disk, DiskSpec& spec) {
     spec.boot_size = disk.optional_size("boot_size").value_or(spec.boot_size);
     if (const auto boot_files = disk.optional_string("boot_files"))
         spec.boot_files = existing(disk, "boot_files", *boot_files);
+    spec.boot_mark = disk.optional_string("boot_mark").value_or(spec.boot_mark);
     disk.finish();
+    if (spec.boot_mark.find_first_of("\n\r") != std::string::npos)
+        disk.problem("boot_mark: more than a line");
     if (spec.size % mebibyte != 0 || spec.esp_size % mebibyte != 0 || spec.boot_size % mebibyte != 0)
         disk.problem("sizes must be whole MiB");
     else if (spec.esp_size < 8 * mebibyte || spec.boot_size < 64 * mebibyte || spec.size < 512 * mebibyte ||

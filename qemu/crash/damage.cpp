@@ -45,6 +45,16 @@ private:
     Ext4 fs_;
 };
 
+/// In the boot loader's own directory.
+std::string grub_cfg(const Ext4& boot) {
+    GrubFiles files;
+    files.add(boot);
+    for (const auto& [path, contents] : files.contents)
+        if (path.ends_with("/grub.cfg"))
+            return path;
+    throw base::Error("no grub.cfg to be damaged");
+}
+
 void damage_boot(const Disk& disk, std::vector<Damage>& list) {
     const Finder boot(disk, "atoll-boot");
     const GrubView view = view_as_grub(boot.fs(), {});
@@ -54,7 +64,7 @@ void damage_boot(const Disk& disk, std::vector<Damage>& list) {
     list.push_back({"kernel", Expected::no_boot, boot.first_block(next->kernel)});
     list.push_back({"end of the kernel", Expected::no_boot, boot.last_sector(next->kernel)});
     list.push_back({"end of the initramfs", Expected::no_boot, boot.last_sector(next->initramfs)});
-    list.push_back({"grub.cfg", Expected::no_boot, boot.first_block("/grub/grub.cfg")});
+    list.push_back({"grub.cfg", Expected::no_boot, boot.first_block(grub_cfg(boot.fs()))});
     list.push_back({"grubenv", Expected::no_boot, boot.first_block("/grub/grubenv")});
     Damage entries{"every boot entry", Expected::no_boot, {}};
     for (const char* directory : {"/loader.0/entries", "/loader.1/entries"})

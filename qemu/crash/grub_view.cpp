@@ -185,13 +185,20 @@ const BootEntry* GrubView::fallback() const {
 }
 
 void GrubFiles::add(const Ext4& boot) {
-    for (const char* directory : {"/grub", "/grub/i386-pc", "/grub/x86_64-efi"}) {
+    // /grub/ID/PLATFORM
+    std::vector<std::string> directories{"/grub"};
+    for (std::size_t i = 0; i < directories.size(); ++i) {
+        const std::string directory = directories[i];
         const std::optional<Inode> found = boot.resolve(directory);
         if (!found)
             continue;
-        for (const Name& name : boot.list(*found))
-            if (boot.status(name.inode).regular() && name.name != "grubenv" && name.name != "good")
-                contents[directory + ("/" + name.name)].insert(boot.read(name.inode));
+        for (const Name& name : boot.list(*found)) {
+            const FileStatus status = boot.status(name.inode);
+            if (status.directory())
+                directories.push_back(directory + "/" + name.name);
+            else if (status.regular() && name.name != "grubenv" && name.name != "good")
+                contents[directory + "/" + name.name].insert(boot.read(name.inode));
+        }
     }
 }
 

@@ -85,12 +85,12 @@ void after_rollback(Recorder& recorder, qemu::Images& images) {
     recorder.shut_down("rollback: shutdown");
     recorder.boot("rollback: trial boot", "1.0");
     recorder.job("mark-good after rollback", "updatectl mark-good");
+    // Not of every release, and not while something is staged.
+    if (recorder.has("updatectl --help | grep -q bootloader"))
+        recorder.job("bootloader update", "updatectl bootloader update");
     recorder.job("stage again", "updatectl upgrade --force");
     recorder.job("drop what is staged", "updatectl cleanup --staged");
     recorder.job("change kernel arguments", "updatectl kargs --append rig.replay=1");
-    // Not of every release.
-    if (recorder.has("updatectl --help | grep -q bootloader"))
-        recorder.job("bootloader update", "updatectl bootloader update");
     // What the releases before do not have: kernel and initramfs of its own.
     const std::string newer = images.make_release("kernel");
     images.offer_anew(newer);

@@ -2,6 +2,7 @@
 #pragma once
 #include <string>
 
+#include "image/grub.hpp"
 #include "image/spec.hpp"
 
 namespace image {
@@ -11,6 +12,7 @@ struct DiskRequest {
     std::string sysroot; ///< directory: the root file system's content; its /boot becomes the boot file system's
     std::string seed;    ///< what the identifiers of disk, partitions and file systems are made from
     std::string revision;
+    const BootLoader& loader;
 };
 
 /// Writes `path`, which must not exist.

@@ -65,7 +65,8 @@ struct DiskSpec {
     std::uint64_t size = 8ULL << 30;
     std::uint64_t esp_size = 32ULL << 20;
     std::uint64_t boot_size = 256ULL << 20;
-    std::string boot_files; ///< directory with grub.cfg and early.cfg
+    std::string boot_files; ///< directory with grub.cfg
+    std::string boot_mark;  ///< a line in front of grub.cfg
 };
 
 struct ImageSpec {
