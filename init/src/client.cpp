@@ -35,6 +35,8 @@ const char* operation_name(Operation operation) noexcept {
         return "log_read";
     case Operation::trial_length:
         return "trial_length";
+    case Operation::boot_loader:
+        return "boot_loader";
     }
     return "?";
 }
@@ -129,6 +131,10 @@ void Client::revision_good(std::string_view revision) {
 
 void Client::trial_length(std::uint64_t seconds) {
     call(Operation::trial_length, seconds, {});
+}
+
+void Client::boot_loader(BootLoaderJob job) {
+    call(Operation::boot_loader, static_cast<std::uint64_t>(job), {});
 }
 
 void Client::reboot(std::string_view reason, bool force) {

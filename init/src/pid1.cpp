@@ -200,6 +200,13 @@ void Pid1::reap() noexcept {
             describe_end(status, end);
             log_at(status == 0 ? Level::info : Level::error, "updaterd --finalize: ", end.view());
             end_machine(shutdown_operation_, false, watchdog_);
+        } else if (pid == boot_loader_) {
+            boot_loader_ = 0;
+            if (status != 0) {
+                Text<64> end;
+                describe_end(status, end);
+                log_error("updaterd --boot-loader: ", end.view());
+            }
         } else if (pid == rescue_) {
             rescue_ = 0;
             begin_shutdown(Operation::reboot, "the rescue shell ended");
@@ -372,6 +379,27 @@ void Pid1::start_finalize(Msec now) noexcept {
     }
     finalize_ = pid;
     phase_deadline_ = now + limit;
+}
+
+/// The host's half of `updatectl bootloader`. Whoever may call here is root and could do as much with the disk.
+int Pid1::start_boot_loader_job(std::uint64_t job) noexcept {
+    static constexpr const char* names[] = {"look", "update", "downgrade"};
+    if (job >= std::size(names))
+        return EINVAL;
+    if (boot_loader_ != 0 || phase_ != Phase::none)
+        return EBUSY;
+    const char* const argv[] = {"/usr/bin/updaterd", "--boot-loader", names[job], nullptr};
+    ChildPlan plan{};
+    plan.argv = argv;
+    plan.environment = child_environment;
+    plan.cgroup = engine_group;
+    plan.output = output_writer_.get();
+    SpawnError error{};
+    const pid_t pid = spawn(plan, error);
+    if (pid < 0)
+        return error.error;
+    boot_loader_ = pid;
+    return 0;
 }
 
 } // namespace init

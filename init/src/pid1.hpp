@@ -51,6 +51,7 @@ private:
     void start_finalize(Msec now) noexcept;
 
     void handle(const Message& request, const Caller& caller, Message& answer) noexcept override;
+    int start_boot_loader_job(std::uint64_t job) noexcept;
     void request_shutdown(const Message& request, const Caller& caller, Message& answer) noexcept;
     void answer_status(Message& answer) const noexcept;
 
@@ -68,6 +69,7 @@ private:
     pid_t engine_ = 0;
     pid_t rescue_ = 0;
     pid_t finalize_ = 0;
+    pid_t boot_loader_ = 0; ///< updaterd --boot-loader
     Text<128> engine_last_end_;
     bool engine_stopped_well_ = false;
 

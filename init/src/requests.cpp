@@ -55,6 +55,9 @@ void Pid1::handle(const Message& request, const Caller& caller, Message& answer)
     case Operation::trial_length:
         answer.error = trial_.extend(request.argument) ? 0 : EINVAL;
         return;
+    case Operation::boot_loader:
+        answer.error = start_boot_loader_job(request.argument);
+        return;
     case Operation::reboot:
     case Operation::poweroff:
     case Operation::halt:

@@ -38,6 +38,8 @@ public:
     void revision_good(std::string_view revision);
     /// The revision on trial is judged by the caller and given up by init only `seconds` after the kernel started.
     void trial_length(std::uint64_t seconds);
+    /// Returns when the job runs; updaterd leaves its answer in a file.
+    void boot_loader(BootLoaderJob job);
     /// Returns when init has taken the request; the ordered stop follows. A second request for the same is accepted
     /// silently; for another operation it throws EBUSY. `reason` is logged, and cut at 255 bytes.
     void reboot(std::string_view reason, bool force = false);

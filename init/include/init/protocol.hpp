@@ -28,8 +28,13 @@ enum class Operation : std::uint16_t {
     halt = 6,          ///< as reboot; the kernel stops and the machine stays on
     trial_length = 8,  ///< argument: seconds since the kernel started until the revision on trial is given up. From the
                       ///< updater, which judges it; until then `atoll.trial` counts. EINVAL: not on trial, no such time
-    log_read = 7, ///< argument: first sequence number wanted; payload of the answer: LogRecord. ENODATA: no more
+    boot_loader = 9, ///< argument: BootLoaderJob. Starts `updaterd --boot-loader JOB`, which has the block devices that
+                     ///< no container has, and answers at once; EBUSY: one runs, or the machine is being shut down
+    log_read = 7,    ///< argument: first sequence number wanted; payload of the answer: LogRecord. ENODATA: no more
 };
+
+/// `argument` of boot_loader: what is looked at or done is only what updaterd has under these names.
+enum class BootLoaderJob : std::uint64_t { look = 0, update = 1, downgrade = 2 };
 
 /// `argument` of reboot, poweroff and halt: no ordered stop, only sync(2).
 inline constexpr std::uint64_t shutdown_force = 1;
