@@ -11,7 +11,7 @@ Paths Paths::below(const std::string& directory) {
          {&paths.boot, &paths.grub_env, &paths.grub_good, &paths.state_directory, &paths.command_line, &paths.boot_id,
           &paths.trusted_keys, &paths.revoked_keys, &paths.machine_id, &paths.image_yaml, &paths.host_yaml,
           &paths.bus_socket, &paths.engine_socket, &paths.init_socket, &paths.init_failure, &paths.last_panic,
-          &paths.good_revision})
+          &paths.good_revision, &paths.boot_loader, &paths.boot_loader_answer})
         path->insert(0, directory);
     return paths;
 }

@@ -19,6 +19,10 @@ struct Paths {
     std::string host_yaml = "/etc/atoll/host.yaml";
     std::string bus_socket = "/run/atoll/updater.sock";
     std::string engine_socket = "/run/atoll/engine.sock";
+    /// GRUB as the booted image carries it.
+    std::string boot_loader = "/usr/lib/atoll/boot-loader";
+    /// What `updaterd --boot-loader` found out or did.
+    std::string boot_loader_answer = "/run/atoll/boot-loader.json";
     std::string init_socket = "/run/atoll/init.sock";
     std::string init_failure = "/var/lib/atoll/init/last-failure";
     std::string last_panic = "/var/lib/atoll/init/last-panic";

@@ -40,6 +40,10 @@ int cleanup(const Arguments& arguments);
 int kernel_arguments(const Arguments& arguments);
 int reset(const Arguments& arguments);
 
+// GRUB itself.
+int boot_loader_status(const Arguments& arguments);
+int boot_loader_update(const Arguments& arguments);
+
 // Reading.
 int status(const Arguments& arguments);
 int history(const Arguments& arguments);

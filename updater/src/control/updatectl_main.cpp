@@ -19,6 +19,7 @@ public:
                     "revision or commit.");
         add_updates();
         add_deployments();
+        add_boot_loader();
         add_reading();
     }
 
@@ -32,8 +33,9 @@ public:
     }
 
 private:
-    CLI::App* add(const char* name, const char* text, Command command) {
-        CLI::App* sub = app_.add_subcommand(name, text);
+    CLI::App* add(const char* name, const char* text, Command command) { return add(app_, name, text, command); }
+    CLI::App* add(CLI::App& parent, const char* name, const char* text, Command command) {
+        CLI::App* sub = parent.add_subcommand(name, text);
         sub->callback([this, command] { command_ = command; });
         sub->add_flag("--json", arguments_.as_json, "print updaterd's answer as JSON");
         return sub;
@@ -90,6 +92,18 @@ private:
         for (CLI::App* sub : {kargs, resetting})
             sub->add_flag("--reboot", arguments_.reboot, "reboot when done");
         add("mark-good", "find the booted release good by hand", control::mark_good);
+    }
+
+    void add_boot_loader() {
+        namespace control = updater::control;
+        CLI::App* group = app_.add_subcommand("bootloader", "GRUB itself: what is on the disk, and putting the booted "
+                                                            "image's there");
+        group->require_subcommand(1);
+        add(*group, "status", "which GRUB is on the disk, and which one the booted image carries",
+            control::boot_loader_status);
+        add(*group, "update", "put the booted image's GRUB on the disk, for BIOS and UEFI; nothing to do is no error",
+            control::boot_loader_update)
+            ->add_flag("--allow-downgrade", arguments_.allow_downgrade, "also one older than what is on the disk");
     }
 
     void add_reading() {

@@ -161,6 +161,10 @@ const sd_bus_vtable updater_vtable[] = {
     SD_BUS_METHOD_WITH_ARGS("EtcDiff", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", json), on_call, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("FactoryReset", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("s", json), on_call,
                             SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("BootLoaderStatus", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", json), on_call,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("UpdateBootLoader", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("s", json), on_call,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("Status", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", json), on_call, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("History", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", json), on_call, SD_BUS_VTABLE_UNPRIVILEGED),
     UPDATER_TEXT("State"),
@@ -250,7 +254,7 @@ int on_call(sd_bus_message* message, void* data, sd_bus_error* error) {
     call.method = sd_bus_message_get_member(message);
     // EtcDiff only reads, but names files in directories that others cannot list.
     constexpr std::array reads{std::string_view("Status"), std::string_view("History"), std::string_view("Diff"),
-                               std::string_view("KernelArguments")};
+                               std::string_view("KernelArguments"), std::string_view("BootLoaderStatus")};
     if (std::find(reads.begin(), reads.end(), call.method) == reads.end() && !is_root(message))
         return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED, "only root may call %s", call.method.c_str());
     call.reply = std::make_shared<Reply>(message);

@@ -185,6 +185,14 @@ void Daemon::handle(const BusCall& call) {
          [](Daemon& self, const BusCall& made) {
              self.etc_diff(made);
          }},
+        {"BootLoaderStatus",
+         [](Daemon& self, const BusCall& made) {
+             self.boot_loader_status(made);
+         }},
+        {"UpdateBootLoader",
+         [](Daemon& self, const BusCall& made) {
+             self.update_boot_loader(made);
+         }},
         {"FactoryReset",
          [](Daemon& self, const BusCall& made) {
              self.factory_reset(made);

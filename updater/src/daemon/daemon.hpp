@@ -97,6 +97,11 @@ private:
     /// Throws BusError unless a change of deployments may begin.
     void require_idle(const char* what) const;
 
+    // daemon_loader.cpp: GRUB itself
+    void boot_loader_status(const BusCall& call);
+    void update_boot_loader(const BusCall& call);
+    void note_boot_loader(const base::json::object& answer);
+
     // daemon_policy.cpp: what is done by itself
     void start_policy();
     void policy_tick();

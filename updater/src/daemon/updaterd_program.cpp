@@ -7,6 +7,7 @@
 #include "base/files.hpp"
 #include "base/log.hpp"
 #include "daemon.hpp"
+#include "updater/boot_loader.hpp"
 
 namespace updater {
 
@@ -34,9 +35,17 @@ int run(int argc, char** argv) {
     std::string root = "/";
     bool finalize_now = false;
     std::string worker = worker_beside_us();
+    std::optional<LoaderJob> loader_job;
     app.set_version_flag("--version", base::version());
     app.add_flag("--finalize", finalize_now,
                  "make the staged update the next deployment, and end; run at shutdown when the containers are gone");
+    static const std::map<std::string, LoaderJob> loader_jobs{
+        {"look", LoaderJob::look}, {"update", LoaderJob::update}, {"downgrade", LoaderJob::downgrade}};
+    app.add_option("--boot-loader", loader_job,
+                   "look at the boot loader, or replace it with the booted image's, and "
+                   "end; run by init for `updatectl bootloader`")
+        ->option_text("look|update|downgrade")
+        ->transform(CLI::CheckedTransformer(loader_jobs));
     app.add_option("--root", root, "directory that stands for /")->capture_default_str();
     app.add_option("--worker", worker, "the updater-worker program")->capture_default_str();
     try {
@@ -48,6 +57,8 @@ int run(int argc, char** argv) {
     if (paths.is_machine())
         require_sys_admin();
     base::make_directories(paths.state_directory, 0755);
+    if (loader_job)
+        return answer_loader_job(paths, *loader_job) ? 0 : 1;
     if (finalize_now) {
         if (!finalize(paths, worker, paths.is_machine()))
             base::log_info("nothing is staged");

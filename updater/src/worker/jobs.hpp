@@ -25,6 +25,8 @@ Sysroot open_sysroot(const WorkerCall& call, const Paths& paths);
 
 /// deploy, put-first, drop-staged, stage-local, pin, prune, drop-old-var: they change deployments.
 void add_deployment_jobs(CLI::App& app, WorkerCall& call);
+/// boot-loader: has the host look at GRUB on the boot disk, or replace it.
+void add_loader_job(CLI::App& app, WorkerCall& call);
 /// reboot-lock: asks the FleetLock server.
 void add_lock_job(CLI::App& app, WorkerCall& call);
 /// diff, etc-diff, kernel-arguments: they only read.

@@ -176,6 +176,7 @@ int run(int argc, char** argv) {
     pulling->add_flag("--ignore-rollout", arguments.pull.ignore_rollout, "also when this host's turn has not come");
     add_deployment_jobs(app, arguments.call);
     add_reading_jobs(app, arguments.call);
+    add_loader_job(app, arguments.call);
     add_lock_job(app, arguments.call);
     using Watch = void (*)(const Arguments&, const Paths&);
     Watch watch = nullptr;
