@@ -17,7 +17,7 @@ namespace vm_test {
 
 class OfflineDisk {
 public:
-    enum Partition : unsigned { boot = 3, root = 4 };
+    enum Partition : unsigned { esp = 2, boot = 3, root = 4 };
 
     /// A sparse raw image.
     explicit OfflineDisk(std::string path) : path_(std::move(path)) {}
@@ -87,8 +87,7 @@ public:
         return (offset(partition) + number * 4096) / 512;
     }
 
-private:
-    /// From the GPT's entry (UEFI specification 2.10, section 5.3.3).
+    /// In bytes; from the GPT's entry (UEFI specification 2.10, section 5.3.3).
     std::uint64_t offset(Partition partition) const {
         const base::UniqueFd file = base::open_file(path_, O_RDONLY);
         std::uint64_t first = 0;
@@ -99,6 +98,7 @@ private:
         return first * 512;
     }
 
+private:
     std::string path_;
 };
 
