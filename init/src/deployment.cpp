@@ -13,6 +13,7 @@
 
 #include "base/unique_fd.hpp"
 #include "files.hpp"
+#include "grub_block.hpp"
 #include "log.hpp"
 #include "mounts.hpp"
 
@@ -149,18 +150,79 @@ void take_factory_var(const Path& stateroot, std::string_view revision) noexcept
     log_notice("factory reset: /var is as shipped");
 }
 
+namespace {
+
+/// The revision of a /var that a factory reset, not of `revision`, put aside.
+bool find_old_var(const Path& stateroot, std::string_view revision, Path& reset) noexcept {
+    DIR* directory = ::opendir(stateroot.c_str());
+    if (directory == nullptr)
+        return false;
+    constexpr std::string_view prefix = "var.old-";
+    bool found = false;
+    while (const dirent* entry = found ? nullptr : ::readdir(directory)) {
+        std::string_view name(entry->d_name);
+        if (!name.starts_with(prefix))
+            continue;
+        name.remove_prefix(prefix.size());
+        reset.clear();
+        reset.put(name);
+        found = name != revision && !reset.truncated();
+    }
+    ::closedir(directory);
+    return found;
+}
+
+} // namespace
+
+// Two renames the other way: what the failed reset left waits under the name that its own boots look for, so that its
+// verdict can be read there. A power cut between the two leaves no `var`, and the next boot makes the second.
+void restore_var(const Path& stateroot, std::string_view revision) noexcept {
+    Path reset;
+    if (revision.empty() || !find_old_var(stateroot, revision, reset))
+        return;
+    const Path var(stateroot.view(), "/var");
+    const Path failed(stateroot.view(), "/var.reset-", reset.view());
+    const Path old(stateroot.view(), "/var.old-", reset.view());
+    if (::rename(var.c_str(), failed.c_str()) != 0 && errno != ENOENT) {
+        log_error("take the factory reset back: rename ", var.view(), ": ", Errno{errno});
+        return;
+    }
+    if (::rename(old.c_str(), var.c_str()) != 0) {
+        log_error("take the factory reset back: rename ", old.view(), ": ", Errno{errno});
+        return;
+    }
+    const base::UniqueFd directory(::open(stateroot.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!directory || ::fsync(directory.get()) != 0)
+        log_error("take the factory reset back: sync ", stateroot.view(), ": ", Errno{errno});
+    log_notice("the factory reset of revision ", reset.view(), " failed: /var is the one before it");
+}
+
+namespace {
+
+bool is_known_good(std::string_view revision) noexcept {
+    GrubBlock block;
+    return read_grub_block("/sysroot/boot/grub/grubenv", block) == 0 && !revision.empty() &&
+           grub_variable(block.view(), "ok") == revision;
+}
+
+} // namespace
+
 bool prepare_deployment(const Path& deployment, const BlockDevice& root, std::string_view revision) noexcept {
     const Path etc(deployment.view(), "/etc");
     const Path var(deployment.view(), "/var");
     const Path stateroot_var(deployment.view(), "/../../var");
-    take_factory_var(Path(deployment.view(), "/../.."), revision);
-    ::mkdir(stateroot_var.c_str(), 0755);
+    const Path stateroot(deployment.view(), "/../..");
     // Each writable part becomes a mount of its own before the deployment turns read-only under it.
     if (bind_mount(deployment.c_str(), deployment.c_str(), 0) != 0 ||
-        bind_mount(etc.c_str(), etc.c_str(), MS_NOSUID | MS_NODEV | MS_NOATIME) != 0 ||
-        bind_mount(stateroot_var.c_str(), var.c_str(), MS_NOSUID | MS_NODEV | MS_NOATIME) != 0)
+        bind_mount(etc.c_str(), etc.c_str(), MS_NOSUID | MS_NODEV | MS_NOATIME) != 0)
         return false;
     mount_boot(deployment, root);
+    take_factory_var(stateroot, revision);
+    if (is_known_good(revision))
+        restore_var(stateroot, revision);
+    ::mkdir(stateroot_var.c_str(), 0755);
+    if (bind_mount(stateroot_var.c_str(), var.c_str(), MS_NOSUID | MS_NODEV | MS_NOATIME) != 0)
+        return false;
     return remount_bind(deployment.c_str(), MS_RDONLY | MS_NOATIME) == 0;
 }
 

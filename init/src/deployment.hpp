@@ -16,6 +16,10 @@ bool find_deployment_by_revision(const char* sysroot, std::string_view revision,
 /// Gives the stateroot the fresh /var that a factory reset left for this revision, if it did.
 void take_factory_var(const Path& stateroot, std::string_view revision) noexcept;
 
+/// Takes a factory reset back that failed: the /var before it returns, for the revision that is known good. A reset
+/// that was found good has left none.
+void restore_var(const Path& stateroot, std::string_view revision) noexcept;
+
 /// Mounts inside the deployment: itself read-only, /etc and the stateroot's /var writable, /boot. False: logged.
 bool prepare_deployment(const Path& deployment, const BlockDevice& root, std::string_view revision) noexcept;
 

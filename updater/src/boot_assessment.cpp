@@ -61,6 +61,7 @@ Receipt receipt_for(const Record& record, const BootFacts& facts, const Release&
     receipt.time = facts.now;
     receipt.fell_back_to = facts.booted;
     receipt.boots = record.trial && record.trial->revision == failed.revision ? record.trial->boots : 0;
+    receipt.revision_only = has_good_sibling(facts.deployments, failed, facts.ok);
     const unsigned begun = begun_boots(facts.begun, failed.revision);
     bool may_be_chance = false; // power or disk may be at fault
     switch (evidence) {
@@ -91,7 +92,7 @@ Receipt receipt_for(const Record& record, const BootFacts& facts, const Release&
         may_be_chance = facts.panic.empty() && begun <= max_refunds;
         break;
     }
-    if (may_be_chance && !record.was_retried(failed.commit)) {
+    if (may_be_chance && !record.was_retried(receipt)) {
         receipt.condemned = false;
         receipt.retry = true;
     }
@@ -182,6 +183,13 @@ PanicLines parse_panic(std::string_view text) {
             lines.erase(lines.begin() + 1); // the first may say why, the last ones where
     }
     return lines;
+}
+
+bool has_good_sibling(const std::vector<Deployment>& deployments, const Release& failed, std::string_view ok) noexcept {
+    return std::any_of(deployments.begin(), deployments.end(), [&](const Deployment& other) {
+        return !ok.empty() && !failed.commit.empty() && other.release.revision == ok &&
+               other.release.revision != failed.revision && other.release.commit == failed.commit;
+    });
 }
 
 unsigned begun_boots(std::string_view begun, std::string_view revision) noexcept {

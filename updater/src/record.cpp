@@ -31,6 +31,7 @@ json::object receipt_to_json(const Receipt& receipt) {
             {"time", receipt.time},
             {"fell_back_to", release_to_json(receipt.fell_back_to)},
             {"condemned", receipt.condemned},
+            {"revision_only", receipt.revision_only},
             {"retry", receipt.retry}};
 }
 
@@ -92,6 +93,7 @@ Receipt receipt_from_json(const base::JsonObject& object) {
     receipt.time = object.integer("time");
     receipt.fell_back_to = release_from_json(object.object("fell_back_to"));
     receipt.condemned = object.boolean("condemned", true);
+    receipt.revision_only = object.boolean("revision_only");
     receipt.retry = object.boolean("retry");
     return receipt;
 }
@@ -130,7 +132,7 @@ std::string Release::describe() const {
 
 const Receipt* Record::condemned(std::string_view commit) const noexcept {
     const auto found = std::find_if(receipts.rbegin(), receipts.rend(), [&](const Receipt& receipt) {
-        return receipt.condemned && receipt.release.commit == commit;
+        return receipt.condemned && !receipt.revision_only && receipt.release.commit == commit;
     });
     return commit.empty() || found == receipts.rend() ? nullptr : &*found;
 }
@@ -141,9 +143,11 @@ const Receipt* Record::receipt_of(std::string_view revision) const noexcept {
     return revision.empty() || found == receipts.rend() ? nullptr : &*found;
 }
 
-bool Record::was_retried(std::string_view commit) const noexcept {
-    return !commit.empty() && std::any_of(receipts.begin(), receipts.end(), [&](const Receipt& receipt) {
-        return receipt.retry && receipt.release.commit == commit;
+bool Record::was_retried(const Receipt& receipt) const noexcept {
+    return std::any_of(receipts.begin(), receipts.end(), [&](const Receipt& old) {
+        if (receipt.revision_only || old.revision_only)
+            return old.retry && old.release.revision == receipt.release.revision;
+        return old.retry && !old.release.commit.empty() && old.release.commit == receipt.release.commit;
     });
 }
 
@@ -163,9 +167,10 @@ void Record::add_receipt(Receipt receipt) {
         receipts.erase(receipts.begin());
 }
 
-void Record::pardon(std::string_view commit) noexcept {
+void Record::pardon(const Release& release) noexcept {
     for (Receipt& receipt : receipts) {
-        if (receipt.release.commit == commit) {
+        if (receipt.revision_only ? receipt.release.revision == release.revision
+                                  : receipt.release.commit == release.commit) {
             receipt.condemned = false;
             receipt.retry = false;
         }

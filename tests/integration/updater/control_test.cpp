@@ -181,6 +181,57 @@ BOOST_AUTO_TEST_CASE(factory_reset) {
     until("the old /var is removed", [&] { return !std::filesystem::exists(stateroot + "var.old-" + revision); });
 }
 
+// The commit that runs is not to blame for what was changed with it.
+BOOST_AUTO_TEST_CASE(failed_change_of_the_booted_release_condemns_only_itself) {
+    write_host_yaml("  settle: 1s\n  trial: 1s\n");
+    start();
+    const auto fails = [&](const std::vector<std::string>& command) {
+        require_control(command);
+        engine->set("running", "unhealthy");
+        const std::size_t asked = init->reboots().size();
+        const std::string failed = reboot();
+        until("a reboot is asked for", [&] { return init->reboots().size() > asked; });
+        engine->set("running", "healthy");
+        return failed;
+    };
+    const std::string failed = fails({"kargs", "--append", "mine=1"});
+    BOOST_TEST(reboot() == first_revision);
+    BOOST_TEST(state() == "rolled-back");
+    const std::string text = require_control({"status"});
+    BOOST_TEST_INFO(text);
+    BOOST_TEST(has(text, "this deployment is not booted again unless forced, its release is good"));
+    until("the good one is first", [&] { return entries().front() == first_revision; });
+    // That deployment is not booted again; another one of the same commit is.
+    BOOST_TEST(has(control({"rollback"}).errors, "failed on this host"));
+    require_control({"kargs", "--append", "mine=2"});
+    const std::string second_try = reboot();
+    BOOST_TEST((second_try != failed && second_try != first_revision));
+    require_good();
+    require_control({"deploy", "1"});
+    require_control({"cleanup", "--staged"});
+
+    // What a failed reset found out is in its own /var, which stage 1 put aside; ours knows nothing of it.
+    const std::string reset_revision = [&] {
+        stop();
+        const std::string ours = base::read_file(paths.state_file());
+        start();
+        const std::string revision = fails({"reset", "--yes"});
+        stop();
+        const std::string theirs = paths.root + "/ostree/deploy/atoll/var.reset-" + revision + "/lib/atoll/updater";
+        base::make_directories(theirs);
+        base::write_durable(theirs + "/state.json", base::read_file(paths.state_file()));
+        base::write_durable(paths.state_file(), ours);
+        return revision;
+    }();
+    BOOST_TEST(power_cut() == second_try);
+    BOOST_TEST(state() == "rolled-back");
+    const json::object now = status();
+    const json::object receipt = now.at("receipts").as_array().back().as_object();
+    BOOST_TEST(receipt.at("release").at("revision").as_string() == reset_revision);
+    BOOST_TEST(receipt.at("found_by").as_string() == "updaterd");
+    BOOST_TEST(receipt.at("condemned").as_bool());
+}
+
 BOOST_AUTO_TEST_CASE(errors_have_names) {
     start();
     const std::string address = "--address=unix:path=" + paths.bus_socket;

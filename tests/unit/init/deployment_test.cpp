@@ -98,4 +98,43 @@ BOOST_AUTO_TEST_CASE(factory_var_is_taken_by_its_revision_only) {
     BOOST_TEST(fs::exists(stateroot + "/var/tmp"));
 }
 
+BOOST_AUTO_TEST_CASE(var_before_a_failed_reset_comes_back) {
+    const Sysroot sysroot;
+    const std::string stateroot = sysroot.root + "/ostree/deploy/atoll";
+    const init::Path path(stateroot);
+    const std::string fresh = stateroot + "/var.reset-00000000000000aa";
+    const std::string old = stateroot + "/var.old-00000000000000aa";
+    const auto reset = [&] {
+        fs::remove_all(stateroot + "/var");
+        fs::create_directories(stateroot + "/var/lib/data");
+        fs::create_directories(fresh + "/tmp");
+        init::take_factory_var(path, "00000000000000aa");
+        BOOST_TEST(fs::exists(stateroot + "/var/tmp"));
+    };
+    reset();
+    init::restore_var(path, "00000000000000aa"); // the reset itself, found good
+    init::restore_var(path, "");
+    BOOST_TEST(fs::exists(stateroot + "/var/tmp"));
+    init::restore_var(path, "00000000000000bb");
+    BOOST_TEST(fs::exists(stateroot + "/var/lib/data"));
+    BOOST_TEST(fs::exists(fresh + "/tmp"));
+    BOOST_TEST(!fs::exists(old));
+    init::restore_var(path, "00000000000000bb"); // the next boot
+    BOOST_TEST(fs::exists(stateroot + "/var/lib/data"));
+    // The one that failed is booted once more: the same again.
+    init::take_factory_var(path, "00000000000000aa");
+    BOOST_TEST(fs::exists(stateroot + "/var/tmp"));
+    BOOST_TEST(fs::exists(old + "/lib/data"));
+    // Cut between the two renames.
+    fs::rename(stateroot + "/var", fresh);
+    init::restore_var(path, "00000000000000bb");
+    BOOST_TEST(fs::exists(stateroot + "/var/lib/data"));
+    // Both there: nothing is replaced.
+    fs::create_directories(old + "/kept");
+    fs::create_directories(fresh + "/kept");
+    init::restore_var(path, "00000000000000bb");
+    BOOST_TEST(fs::exists(old + "/kept"));
+    BOOST_TEST(fs::exists(stateroot + "/var/lib/data"));
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -161,7 +161,7 @@ BOOST_AUTO_TEST_CASE(the_second_chance_is_the_commits_and_found_good_it_has_anot
     BOOST_TEST(assess_boot(record, facts).receipt->condemned);
     record = record_before();
     keep(record, assess_boot(record, counted_out()));
-    record.pardon(new_release.commit);
+    record.pardon(new_release);
     facts = counted_out();
     facts.boot_id = "boot-3";
     BOOST_TEST(!assess_boot(record, facts).receipt->condemned);

@@ -114,13 +114,28 @@ BOOST_AUTO_TEST_CASE(text_in_receipts_is_plain_and_bounded) {
     BOOST_CHECK_NO_THROW(parse_record(serialize_record(record), "state"));
 }
 
+BOOST_AUTO_TEST_CASE(deployment_alone_is_condemned) {
+    Record record;
+    Receipt receipt;
+    receipt.release = {"1", std::string(64, 'b'), "00000000000000aa"};
+    receipt.revision_only = true;
+    record.add_receipt(receipt);
+    record = parse_record(serialize_record(record), "state.json");
+    BOOST_TEST(record.condemned(std::string(64, 'b')) == nullptr);
+    BOOST_TEST_REQUIRE(record.receipt_of("00000000000000aa") != nullptr);
+    record.pardon({"1", std::string(64, 'b'), "00000000000000bb"}); // another deployment of the commit
+    BOOST_TEST(record.receipt_of("00000000000000aa")->condemned);
+    record.pardon({"1", std::string(64, 'b'), "00000000000000aa"});
+    BOOST_TEST(!record.receipt_of("00000000000000aa")->condemned);
+}
+
 BOOST_AUTO_TEST_CASE(condemned_until_pardoned) {
     Record record;
     record.add_receipt(receipt("0000000000000002"));
     BOOST_TEST(record.condemned(std::string(64, 'b')) != nullptr);
     BOOST_TEST(record.condemned(std::string(64, 'c')) == nullptr);
     BOOST_TEST(record.condemned("") == nullptr);
-    record.pardon(std::string(64, 'b'));
+    record.pardon({"", std::string(64, 'b'), ""});
     BOOST_TEST(record.condemned(std::string(64, 'b')) == nullptr);
     BOOST_TEST(record.receipts.size() == 1U);
 }

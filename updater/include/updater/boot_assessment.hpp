@@ -65,6 +65,10 @@ struct BootAssessment {
     bool has_fallback = false; ///< another deployment is there to go back to
 };
 
+/// Another deployment of the same commit is the known good one: kernel arguments, /etc or /var of `failed` are to
+/// blame, not the commit.
+bool has_good_sibling(const std::vector<Deployment>& deployments, const Release& failed, std::string_view ok) noexcept;
+
 /// N of `begun` when it is about `revision`; 0 otherwise.
 unsigned begun_boots(std::string_view begun, std::string_view revision) noexcept;
 

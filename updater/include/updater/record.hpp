@@ -71,8 +71,9 @@ struct Receipt {
     unsigned boots = 0;           ///< boots that got as far as updaterd
     std::int64_t time = 0;
     Release fell_back_to;
-    bool condemned = true; ///< its commit is not tried again until told so
-    bool retry = false;    ///< power may have been cut, or the disk was at fault: tried once more at the next boot
+    bool condemned = true;      ///< it is not tried again until told so: its commit, or
+    bool revision_only = false; ///< this deployment alone, as another one of the same commit is known good
+    bool retry = false;         ///< power may have been cut, or the disk was at fault: tried once more at the next boot
 
     static constexpr std::size_t max_log_lines = 40;
     static constexpr std::size_t max_line_bytes = 500;
@@ -95,14 +96,14 @@ struct Record {
 
     /// Where a job without result goes back to.
     State resting() const noexcept { return staged ? State::staged : judgement; }
-    /// The newest receipt that condemns `commit`, or nullptr.
+    /// The newest receipt that condemns `commit` as such, or nullptr.
     const Receipt* condemned(std::string_view commit) const noexcept;
     const Receipt* receipt_of(std::string_view revision) const noexcept;
-    /// `commit` was given up before without being condemned: it had its second chance.
-    bool was_retried(std::string_view commit) const noexcept;
+    /// What the receipt condemns was given up before without being condemned: it had its second chance.
+    bool was_retried(const Receipt& receipt) const noexcept;
     void add_receipt(Receipt receipt);
-    /// Lets `commit` be tried again.
-    void pardon(std::string_view commit) noexcept;
+    /// Lets the release be tried again.
+    void pardon(const Release& release) noexcept;
 };
 
 /// Throws base::Error naming what is wrong.

@@ -46,7 +46,9 @@ void add_receipt(std::string& out, const json::value& item) {
                        receipt.string("check"), receipt.string("detail"));
     out += fmt::format("  seen by {}, boots that got as far as updaterd: {}{}\n", receipt.string("found_by"),
                        receipt.integer("boots"),
-                       receipt.boolean("condemned") ? "; not tried again unless forced"
+                       receipt.boolean("condemned") && receipt.boolean("revision_only")
+                           ? "; this deployment is not booted again unless forced, its release is good"
+                       : receipt.boolean("condemned") ? "; not tried again unless forced"
                        : receipt.boolean("retry") ? "; power or disk may be at fault: tried once more at the next boot"
                                                   : "");
     for (const std::string& line : receipt.strings("log"))

@@ -49,6 +49,7 @@ private:
     // daemon_boot.cpp: what this boot means
     void repair();
     void assess();
+    void read_failed_reset(const std::string& revision, std::optional<std::string>& init_failure);
     void refresh_deployments();
     void confirm_good();
     void drop_old_var();

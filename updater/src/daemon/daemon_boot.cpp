@@ -7,6 +7,7 @@
 #include "base/grub_env.hpp"
 #include "base/log.hpp"
 #include "daemon.hpp"
+#include "factory_var.hpp"
 #include "record_json.hpp"
 
 namespace updater {
@@ -68,6 +69,33 @@ void Daemon::repair() {
     }
 }
 
+// A factory reset had a /var of its own, and what was found out about it is there; stage 1 put the old one back.
+void Daemon::read_failed_reset(const std::string& revision, std::optional<std::string>& init_failure) {
+    const std::string var = failed_reset_directory(stateroot_directory(paths_), revision);
+    if (var.empty())
+        return;
+    const auto below = [&](const std::string& path) { // /var is where the paths say, in that one
+        return var + path.substr((paths_.is_machine() ? "" : paths_.root).size() + std::strlen("/var"));
+    };
+    try {
+        if (!init_failure)
+            init_failure = base::read_file_if_exists(below(paths_.init_failure), max_small_file);
+        const auto text = base::read_file_if_exists(below(paths_.state_file()), Record::max_bytes);
+        if (!text)
+            return;
+        const Record theirs = parse_record(*text, below(paths_.state_file()));
+        if (const Receipt* receipt = theirs.receipt_of(revision);
+            receipt != nullptr && record_.receipt_of(revision) == nullptr) {
+            history_.add("given up", receipt->release, receipt->check + ": " + receipt->detail);
+            record_.add_receipt(*receipt);
+        }
+        if (theirs.trial && theirs.trial->revision == revision)
+            record_.trial = theirs.trial;
+    } catch (const base::Error& error) {
+        base::log_warning("{}", base::error_chain(error));
+    }
+}
+
 void Daemon::assess() {
     repair();
     base::fault_point("boot_repaired");
@@ -76,7 +104,9 @@ void Daemon::assess() {
     booted_.revision = revision;
     const base::GrubEnv env = load_grub_env(paths_.grub_env);
     grub_ok_ = env.get("ok");
-    const auto init_failure = base::read_file_if_exists(paths_.init_failure, max_small_file);
+    auto init_failure = base::read_file_if_exists(paths_.init_failure, max_small_file);
+    if (!deployments_.empty() && deployments_.front().release.revision != revision)
+        read_failed_reset(deployments_.front().release.revision, init_failure);
 
     const BootFacts facts{booted_,
                           first_line(paths_.boot_id),
@@ -199,14 +229,16 @@ void Daemon::confirm_good() {
 
 // After a factory reset, and only now: until the revision was found good the old data might have been wanted back.
 void Daemon::drop_old_var() {
-    std::error_code missing;
-    const std::string stateroot = (paths_.is_machine() ? "" : paths_.root) + "/ostree/deploy/atoll";
-    const std::filesystem::directory_iterator entries(stateroot, missing);
-    const bool is_there = std::any_of(begin(entries), end(entries), [](const std::filesystem::directory_entry& entry) {
-        return entry.path().filename().string().starts_with("var.old-");
-    });
-    if (!is_there || tidy_job_)
+    std::vector<std::string> revisions;
+    for (const Deployment& deployment : deployments_)
+        revisions.push_back(deployment.release.revision);
+    try {
+        if (!retire_old_var(stateroot_directory(paths_), booted_.revision, revisions) || tidy_job_)
+            return;
+    } catch (const base::Error& error) {
+        base::log_error("{}", error.what());
         return;
+    }
     tidy_job_ = std::make_unique<WorkerJob>(
         loop_, WorkerJob::Options{.argv = worker({"drop-old-var"}),
                                   .on_end =
@@ -236,7 +268,7 @@ void Daemon::write_ok() {
     record_.last_error.clear();
     record_.trial.reset();
     record_.baseline.reset();
-    record_.pardon(booted_.commit);
+    record_.pardon(booted_);
     change(Event::judged_good);
     confirm_good();
 }

@@ -166,6 +166,7 @@ void Daemon::write_receipt(Judge::Failure failure, std::vector<std::string> log)
     receipt.found_by = "updaterd";
     receipt.check = failure.check;
     receipt.detail = failure.detail;
+    receipt.revision_only = has_good_sibling(deployments_, booted_, grub_ok_);
     receipt.log = std::move(log);
     receipt.boots = record_.trial ? record_.trial->boots : 1;
     receipt.time = std::time(nullptr);

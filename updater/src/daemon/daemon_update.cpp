@@ -62,7 +62,7 @@ void Daemon::start_pull(const BusCall& call, const PullWish& wish) {
         arguments.emplace_back("--ignore-rollout");
     if (!call.option("force")) {
         for (const Receipt& receipt : record_.receipts) {
-            if (receipt.condemned && base::is_sha256_hex(receipt.release.commit)) {
+            if (receipt.condemned && !receipt.revision_only && base::is_sha256_hex(receipt.release.commit)) {
                 arguments.emplace_back("--refuse");
                 arguments.push_back(receipt.release.commit);
             }
@@ -152,7 +152,7 @@ void Daemon::stage(const Release& release, const UpdateSource& from) {
     staged.release.revision = same ? record_.staged->release.revision : draw_revision();
     record_.staged = staged;
     record_.last_error.clear();
-    record_.pardon(release.commit); // it is only here because it was forced, or never failed
+    record_.pardon(staged.release); // it is only here because it was forced, or never failed
     change(Event::content_verified);
     if (!same)
         history_.add("staged", staged.release, "from " + from.url + " " + from.ref);

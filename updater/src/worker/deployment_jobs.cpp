@@ -1,10 +1,10 @@
 #include <CLI/CLI.hpp>
 
-#include "../ostree/factory_var.hpp"
 #include "base/error.hpp"
 #include "base/fault_point.hpp"
 #include "base/files.hpp"
 #include "etc_json.hpp"
+#include "factory_var.hpp"
 #include "jobs.hpp"
 
 namespace updater {
@@ -127,7 +127,7 @@ void add_deployment_jobs(CLI::App& app, WorkerCall& call) {
     pinning->add_flag("--on,!--off", arguments->pinned, "pin, or unpin")->required();
     keep(add("prune", "remove old deployments", prune));
     add("drop-old-var", "remove what a factory reset replaced", [](const WorkerCall&, Arguments&, const Paths& paths) {
-        return json::object{{"removed", remove_old_var(stateroot_directory(paths))}};
+        return json::object{{"removed", remove_retired_var(stateroot_directory(paths))}};
     });
 }
 

@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::string_view waiting = "var.reset-";
 constexpr std::string_view replaced = "var.old-";
+constexpr std::string_view retired = "var.gone-";
 
 std::vector<std::string> names_in(const std::string& stateroot, std::string_view prefix) {
     std::vector<std::string> names;
@@ -54,8 +55,24 @@ void remove_stale_factory_var(const std::string& stateroot, const std::vector<st
     }
 }
 
-std::size_t remove_old_var(const std::string& stateroot) {
-    const std::vector<std::string> names = names_in(stateroot, replaced);
+bool retire_old_var(const std::string& stateroot, const std::string& good, const std::vector<std::string>& revisions) {
+    for (const std::string& name : names_in(stateroot, replaced)) {
+        const std::string reset = name.substr(replaced.size());
+        if (reset != good && std::find(revisions.begin(), revisions.end(), reset) != revisions.end())
+            continue;
+        const std::string gone = stateroot + "/" + std::string(retired) + reset;
+        base::check(::rename((stateroot + "/" + name).c_str(), gone.c_str()), "rename to " + gone);
+        base::sync_directory(stateroot);
+    }
+    return !names_in(stateroot, retired).empty();
+}
+
+std::string failed_reset_directory(const std::string& stateroot, const std::string& revision) {
+    return is_revision(revision) ? stateroot + "/" + std::string(waiting) + revision : "";
+}
+
+std::size_t remove_retired_var(const std::string& stateroot) {
+    const std::vector<std::string> names = names_in(stateroot, retired);
     for (const std::string& name : names)
         base::remove_tree(stateroot + "/" + name);
     return names.size();
