@@ -171,12 +171,23 @@ ShellClient& Machine::shell() {
     return *shell_;
 }
 
+std::string Machine::last_seen() noexcept {
+    try {
+        // What tells a hang in the firmware from one in the kernel, when the console ends before either speaks.
+        const std::string registers = qmp().execute("human-monitor-command", R"({"command-line": "info registers -a"})");
+        base::write_durable(path("registers.json"), registers);
+    } catch (const std::exception& error) {
+        return base::error_chain(error) + "; " + console_->path() + "\n" + console_->tail(40);
+    }
+    return "its processors are in " + path("registers.json") + ", its console in " + console_->path() + "\n" +
+           console_->tail(40);
+}
+
 void Machine::wait_shell(Seconds limit) {
     try {
         boot_id_ = shell().wait_ready(Deadline(limit));
     } catch (const std::exception&) {
-        std::throw_with_nested(base::Error("machine " + options_.name + " did not come up; " + console_->path() + "\n" +
-                                           console_->tail(40)));
+        std::throw_with_nested(base::Error("machine " + options_.name + " did not come up; " + last_seen()));
     }
 }
 
@@ -184,8 +195,7 @@ void Machine::wait_rebooted(Seconds limit) {
     try {
         boot_id_ = shell().wait_reboot(boot_id_, Deadline(limit));
     } catch (const std::exception&) {
-        std::throw_with_nested(base::Error("machine " + options_.name + " did not reboot; " + console_->path() + "\n" +
-                                           console_->tail(40)));
+        std::throw_with_nested(base::Error("machine " + options_.name + " did not reboot; " + last_seen()));
     }
 }
 

@@ -19,6 +19,7 @@ MachineOptions machine_options(const RigOptions& rig) {
     options.directory = rig.directory;
     options.disk = rig.disk;
     options.firmware = rig.firmware;
+    options.cpus = rig.cpus;
     options.die_with_parent = rig.die_with_parent;
     options.write_log = rig.write_log;
     options.forward.insert(options.forward.end(), rig.more_ports.begin(), rig.more_ports.end());

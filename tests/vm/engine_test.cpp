@@ -7,7 +7,13 @@ namespace {
 using vm_test::Seconds;
 
 qemu::Rig& rig() {
-    return vm_test::SharedRig::get(vm_test::rig_options("engine"));
+    static const qemu::RigOptions options = [] {
+        qemu::RigOptions made = vm_test::rig_options("engine");
+        made.firmware = qemu::Firmware::bios;
+        made.cpus = 2;
+        return made;
+    }();
+    return vm_test::SharedRig::get(options);
 }
 
 std::string engine_pid() {

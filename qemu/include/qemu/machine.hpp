@@ -126,6 +126,7 @@ private:
     void make_disk();
     void make_config_drive();
     void make_firmware();
+    std::string last_seen() noexcept;
     std::vector<std::string> arguments() const;
     ShellClient& shell();
 

@@ -18,6 +18,7 @@ struct RigOptions {
     std::string disk;
     std::string repository; ///< served to the machine
     Firmware firmware = Firmware::uefi;
+    unsigned cpus = 1; ///< see qemu/DESIGN.md before giving a UEFI machine more
     unsigned settle_seconds = 5;
     unsigned trial_seconds = 120;
     std::string more_host_yaml; ///< whole lines

@@ -103,6 +103,7 @@ int check(const Places& places, const UpOptions& options) {
     rig_options.disk = images.disk();
     rig_options.repository = images.repository();
     rig_options.firmware = options.bios ? Firmware::bios : Firmware::uefi;
+    rig_options.cpus = 2;
     rig_options.more_ports = {web_port};
     Rig rig(places, rig_options);
     try {

@@ -67,6 +67,7 @@ RigOptions rig_options(const Images& images, const UpOptions& options) {
     rig.disk = images.disk();
     rig.repository = images.repository();
     rig.firmware = options.bios ? Firmware::bios : Firmware::uefi;
+    rig.cpus = 2;
     rig.more_ports = {web_port};
     return rig;
 }
