@@ -174,7 +174,8 @@ ShellClient& Machine::shell() {
 std::string Machine::last_seen() noexcept {
     try {
         // What tells a hang in the firmware from one in the kernel, when the console ends before either speaks.
-        const std::string registers = qmp().execute("human-monitor-command", R"({"command-line": "info registers -a"})");
+        const std::string registers =
+            qmp().execute("human-monitor-command", R"({"command-line": "info registers -a"})");
         base::write_durable(path("registers.json"), registers);
     } catch (const std::exception& error) {
         return base::error_chain(error) + "; " + console_->path() + "\n" + console_->tail(40);

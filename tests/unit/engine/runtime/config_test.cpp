@@ -175,7 +175,8 @@ const Bad bad_documents[] = {
     {"/mounts", R"([{"destination": "/x", "options": ["remount", "idmap"]}])",
      "mounts[0]: \"remount\" changes a mount's options only: no \"rbind\", \"idmap\" or \"tmpcopyup\""},
     {"/hooks", R"({"prestart": [{"path": "rel"}]})", "hooks.prestart[0].path: \"rel\" is not an absolute path"},
-    {"/hooks", R"({"poststop": [{"path": "/x", "timeout": 0}]})", "hooks.poststop[0].timeout: 0 is not in 1..2147483647"},
+    {"/hooks", R"({"poststop": [{"path": "/x", "timeout": 0}]})",
+     "hooks.poststop[0].timeout: 0 is not in 1..2147483647"},
 };
 
 BOOST_DATA_TEST_CASE(problems_name_their_place, boost::unit_test::data::make(bad_documents), bad) {
