@@ -117,37 +117,18 @@ std::shared_ptr<MonitorConnection> Engine::Impl::start_monitor(const std::string
 
 ParsedState Engine::Impl::await_phase(MonitorConnection& connection, monitor::Phase wanted) {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(phase_timeout_ms);
-    ParsedState current;
-    current.state = connection.initial_state();
     MonitorConnection::Message message;
-    message.type = monitor::MessageType::state;
-    bool known = false; // the hello's error text is not kept: ask for the state once
-    (void)connection.send(monitor::MessageType::get_state);
-    while (!known || (current.phase() != wanted)) {
-        if (known && current.phase() == monitor::Phase::failed)
-            throw base::Error(current.error);
-        if (known && current.phase() == monitor::Phase::exited)
-            return current;
+    while (connection.state().phase() != wanted && connection.state().phase() != monitor::Phase::exited) {
+        if (connection.state().phase() == monitor::Phase::failed)
+            throw base::Error(connection.state().error);
         const auto left =
             std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
         if (left <= 0)
             throw base::Error(ETIMEDOUT, "wait for the runtime");
-        switch (connection.receive(message, static_cast<int>(left))) {
-        case MonitorConnection::Received::closed:
+        if (connection.receive(message, static_cast<int>(left)) == MonitorConnection::Received::closed)
             throw base::Error("its monitor ended");
-        case MonitorConnection::Received::nothing:
-            continue;
-        case MonitorConnection::Received::message:
-            break;
-        }
-        if (message.type != monitor::MessageType::state)
-            continue;
-        if (const auto parsed = parse_state(message.payload)) {
-            current = *parsed;
-            known = true;
-        }
     }
-    return current;
+    return connection.state();
 }
 
 void Engine::Impl::attach_network(ContainerEntry& container, pid_t pid) {

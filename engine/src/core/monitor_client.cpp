@@ -5,6 +5,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <cstddef>
+
 #include "base/files.hpp"
 
 namespace engine {
@@ -75,7 +77,7 @@ std::unique_ptr<MonitorConnection> MonitorConnection::connect(const std::string&
         throw base::Error(fmt::format("monitor at {}: protocol version {}, known up to {}", name, greeting.version,
                                       monitor::protocol_version));
     connection->monitor_pid_ = greeting.monitor_pid;
-    connection->state_ = greeting.state;
+    connection->state_ = *parse_state(std::string_view(answer.payload).substr(offsetof(monitor::MonitorHello, state)));
     return connection;
 }
 
@@ -101,6 +103,9 @@ MonitorConnection::Received MonitorConnection::receive(Message& message, int tim
         return Received::closed;
     message.type = static_cast<MessageType>(header.type);
     message.detail = header.detail;
+    if (message.type == MessageType::state)
+        if (auto parsed = parse_state(message.payload))
+            state_ = std::move(*parsed);
     return Received::message;
 }
 

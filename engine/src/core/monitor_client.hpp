@@ -15,6 +15,14 @@ namespace engine {
 /// Binds and listens on RUN_DIRECTORY/monitor.sock, for a monitor to be started with. Throws base::Error.
 base::UniqueFd listen_for_monitor(const std::string& run_directory);
 
+/// The payload of a state message. nullopt when it is too short.
+struct ParsedState {
+    monitor::State state{};
+    std::string error;
+    monitor::Phase phase() const noexcept { return static_cast<monitor::Phase>(state.phase); }
+};
+std::optional<ParsedState> parse_state(std::string_view payload);
+
 /// A connection that has said hello. Messages may be sent by several threads, and received by one.
 class MonitorConnection {
 public:
@@ -25,7 +33,9 @@ public:
 
     int fd() const noexcept { return fd_.get(); }
     pid_t monitor_pid() const noexcept { return monitor_pid_; }
-    const monitor::State& initial_state() const noexcept { return state_; }
+    /// What the monitor told last: its hello says the first. A monitor whose container never came to be may end right
+    /// after that hello, so whoever waits for a phase looks here before the next message.
+    const ParsedState& state() const noexcept { return state_; }
 
     struct Message {
         monitor::MessageType type;
@@ -46,16 +56,8 @@ private:
     explicit MonitorConnection(base::UniqueFd fd) : fd_(std::move(fd)) {}
     base::UniqueFd fd_;
     pid_t monitor_pid_ = 0;
-    monitor::State state_{};
+    ParsedState state_;
 };
-
-/// The payload of a state message. nullopt when it is too short.
-struct ParsedState {
-    monitor::State state{};
-    std::string error;
-    monitor::Phase phase() const noexcept { return static_cast<monitor::Phase>(state.phase); }
-};
-std::optional<ParsedState> parse_state(std::string_view payload);
 
 /// An Attachment that waits for its monitor when the container was not started yet.
 class MonitorAttachment final : public Attachment {

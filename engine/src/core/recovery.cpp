@@ -94,11 +94,11 @@ void Engine::Impl::recover(const ContainerPointer& container) {
     } catch (const std::exception& error) {
         base::log_error("container {}: {}", container->name, base::error_chain(error));
     }
-    const auto phase = control ? static_cast<monitor::Phase>(control->initial_state().phase) : monitor::Phase::exited;
+    const auto phase = control ? control->state().phase() : monitor::Phase::exited;
     const bool had_run_directory = std::filesystem::exists(run);
     if (control && phase == monitor::Phase::running) {
         std::lock_guard lock(container->mutex);
-        const monitor::State& state = control->initial_state();
+        const monitor::State& state = control->state().state;
         container->control = control;
         container->cgroup = cgroups.directory(cgroups.container_path(container->config->system_service, container->id));
         container->state.status = Status::running;

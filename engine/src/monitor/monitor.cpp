@@ -285,6 +285,8 @@ bool Monitor::done() const noexcept {
         return false;
     if (monotonic_ms() >= final_deadline_)
         return true;
+    if (!greeted_control_)
+        return false; // who started us is on its way, and is told why there is no container
     for (const Client& client : clients_)
         if (client.has_pending() || !client.greeted())
             return false;
@@ -459,6 +461,7 @@ void Monitor::handle(Client& client, const Header& header, std::string_view payl
         if (type != MessageType::hello || !client.greet(payload))
             return client.drop();
         send_hello(client);
+        greeted_control_ = greeted_control_ || client.is_control();
         if (final_ && client.is_attached())
             client.send(MessageType::end, 0, {});
         return;

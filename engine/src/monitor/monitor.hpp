@@ -76,6 +76,7 @@ private:
     int container_status_ = 0;
     bool start_called_ = false;
     bool final_ = false;
+    bool greeted_control_ = false; ///< engined knows of us
     std::int64_t final_deadline_ = 0; ///< CLOCK_MONOTONIC, ms
 };
 

@@ -93,21 +93,14 @@ public:
 
     /// The state once it is in `phase`; fails after 30 s.
     ParsedState await(MonitorConnection& connection, Phase phase) {
-        connection.send(MessageType::get_state);
         const auto deadline = std::chrono::steady_clock::now() + 30s;
         MonitorConnection::Message message;
-        while (std::chrono::steady_clock::now() < deadline) {
-            const auto received = connection.receive(message, 1000);
-            BOOST_REQUIRE(received != MonitorConnection::Received::closed);
-            if (received != MonitorConnection::Received::message || message.type != MessageType::state)
-                continue;
-            const auto state = engine::parse_state(message.payload);
-            BOOST_REQUIRE(state.has_value());
-            if (state->phase() == phase)
-                return *state;
+        while (connection.state().phase() != phase) {
+            if (std::chrono::steady_clock::now() >= deadline)
+                BOOST_FAIL("the monitor does not come to phase " << static_cast<int>(phase));
+            BOOST_REQUIRE(connection.receive(message, 1000) != MonitorConnection::Received::closed);
         }
-        BOOST_FAIL("the monitor does not come to phase " << static_cast<int>(phase));
-        return {};
+        return connection.state();
     }
 
     /// Reaps the monitor; its wait status.

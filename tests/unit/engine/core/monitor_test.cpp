@@ -178,7 +178,10 @@ BOOST_AUTO_TEST_CASE(what_is_not_the_protocol_is_disconnected) {
         good->send(MessageType::signal, "sh");
         good->send(MessageType::resize, "");
     }
-    await(*good, Phase::created);
+    good->send(MessageType::get_state);
+    MonitorConnection::Message answer;
+    BOOST_REQUIRE(good->receive(answer, 30'000) == MonitorConnection::Received::message);
+    BOOST_TEST((answer.type == MessageType::state && good->state().phase() == Phase::created));
     good->send(MessageType::start);
     await(*good, Phase::exited);
 }
