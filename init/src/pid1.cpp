@@ -16,7 +16,6 @@
 #include "log.hpp"
 #include "mounts.hpp"
 #include "rescue.hpp"
-#include "spawn.hpp"
 #include "system.hpp"
 
 namespace init {
@@ -356,6 +355,16 @@ void Pid1::stop_orphans(Msec now) noexcept {
         log_error("some processes do not end");
 }
 
+/// updaterd's work outside its container, in engined's group and with its output in our log. -1: see `error`.
+pid_t Pid1::spawn_updaterd(const char* const argv[], SpawnError& error) noexcept {
+    ChildPlan plan{};
+    plan.argv = argv;
+    plan.environment = child_environment;
+    plan.cgroup = engine_group;
+    plan.output = output_writer_.get();
+    return spawn(plan, error);
+}
+
 void Pid1::start_finalize(Msec now) noexcept {
     constexpr Msec limit = 120'000;
     constexpr const char* argv[] = {"/usr/bin/updaterd", "--finalize", nullptr};
@@ -365,13 +374,8 @@ void Pid1::start_finalize(Msec now) noexcept {
         thaw("/boot");
     if (!is_executable(argv[0]))
         end_machine(shutdown_operation_, false, watchdog_);
-    ChildPlan plan{};
-    plan.argv = argv;
-    plan.environment = child_environment;
-    plan.cgroup = engine_group;
-    plan.output = output_writer_.get();
     SpawnError error{};
-    const pid_t pid = spawn(plan, error);
+    const pid_t pid = spawn_updaterd(argv, error);
     if (pid < 0) {
         log_error("updaterd --finalize: ", stage_texts[static_cast<std::size_t>(error.stage)], ": ",
                   Errno{error.error});
@@ -389,13 +393,8 @@ int Pid1::start_boot_loader_job(std::uint64_t job) noexcept {
     if (boot_loader_ != 0 || phase_ != Phase::none)
         return EBUSY;
     const char* const argv[] = {"/usr/bin/updaterd", "--boot-loader", names[job], nullptr};
-    ChildPlan plan{};
-    plan.argv = argv;
-    plan.environment = child_environment;
-    plan.cgroup = engine_group;
-    plan.output = output_writer_.get();
     SpawnError error{};
-    const pid_t pid = spawn(plan, error);
+    const pid_t pid = spawn_updaterd(argv, error);
     if (pid < 0)
         return error.error;
     boot_loader_ = pid;

@@ -11,6 +11,7 @@
 #include "line_reader.hpp"
 #include "power_button.hpp"
 #include "shutdown.hpp"
+#include "spawn.hpp"
 #include "supervisor.hpp"
 #include "text.hpp"
 #include "trial.hpp"
@@ -48,6 +49,7 @@ private:
     void begin_shutdown(Operation operation, std::string_view reason) noexcept;
     void drive_shutdown(Msec now) noexcept;
     void stop_orphans(Msec now) noexcept;
+    pid_t spawn_updaterd(const char* const argv[], SpawnError& error) noexcept;
     void start_finalize(Msec now) noexcept;
 
     void handle(const Message& request, const Caller& caller, Message& answer) noexcept override;
