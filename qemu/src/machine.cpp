@@ -66,16 +66,18 @@ base::UniqueFd connect_once_listening(const std::string& directory, const std::s
 
 } // namespace
 
-std::uint16_t free_port() {
-    const base::UniqueFd socket(base::check(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+ReservedPort::ReservedPort() : socket_(base::check(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket")) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     auto* generic = reinterpret_cast<sockaddr*>(&address);
     socklen_t size = sizeof(address);
-    base::check(::bind(socket.get(), generic, size), "bind a port of 127.0.0.1");
-    base::check(::getsockname(socket.get(), generic, &size), "getsockname");
-    return ntohs(address.sin_port);
+    base::check(::bind(socket_.get(), generic, size), "bind a port of 127.0.0.1");
+    base::check(::getsockname(socket_.get(), generic, &size), "getsockname");
+    // After the bind: before it, the kernel might have chosen a port that somebody else reserves like this.
+    const int shared = 1;
+    base::check(::setsockopt(socket_.get(), SOL_SOCKET, SO_REUSEADDR, &shared, sizeof shared), "SO_REUSEADDR");
+    number_ = ntohs(address.sin_port);
 }
 
 Machine::Machine(MachineOptions options) : options_(std::move(options)) {
@@ -107,7 +109,7 @@ void Machine::start() {
         ::unlink(path(socket).c_str());
     if (forwards_.empty())
         for (const std::uint16_t guest : options_.forward)
-            forwards_.push_back({guest, free_port()});
+            forwards_.push_back({guest, ReservedPort()});
 
     const base::UniqueFd log = base::open_file(path("qemu.log"), O_WRONLY | O_CREAT | O_APPEND, 0644);
     base::SpawnOptions spawn;
@@ -283,7 +285,7 @@ void Machine::wait_powered_off(Seconds limit) {
 std::uint16_t Machine::port(std::uint16_t guest_port) const {
     for (const Forward& forward : forwards_)
         if (forward.guest == guest_port)
-            return forward.host;
+            return forward.host.number();
     throw base::Error(fmt::format("machine {}: port {} is not forwarded", options_.name, guest_port));
 }
 

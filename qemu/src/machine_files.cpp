@@ -118,7 +118,7 @@ std::vector<std::string> Machine::arguments() const {
     // No boot ROM on the cards: the firmware would try the network before it gives up on a disk.
     std::string user = "user,id=net0";
     for (const Forward& forward : forwards_)
-        user += fmt::format(",hostfwd=tcp:127.0.0.1:{}-:{}", forward.host, forward.guest);
+        user += fmt::format(",hostfwd=tcp:127.0.0.1:{}-:{}", forward.host.number(), forward.guest);
     add({"-netdev", user, "-device", "virtio-net-pci,id=nic0,netdev=net0,romfile=,addr=0x6"});
     for (std::size_t i = 0; i < options_.cards.size(); ++i)
         add({"-netdev",

@@ -63,6 +63,18 @@ struct MachineOptions {
     bool die_with_parent = true; ///< SIGKILL for QEMU when the thread that started it ends
 };
 
+/// A TCP port of 127.0.0.1 that is QEMU's for as long as this lives, also while QEMU does not run: the kernel gives the
+/// port of a bound socket to nobody who asks for any port, and to QEMU, which asks for this one with SO_REUSEADDR.
+class ReservedPort {
+public:
+    ReservedPort(); ///< throws base::Error
+    std::uint16_t number() const noexcept { return number_; }
+
+private:
+    base::UniqueFd socket_;
+    std::uint16_t number_ = 0;
+};
+
 class Machine {
 public:
     explicit Machine(MachineOptions options);
@@ -120,7 +132,7 @@ public:
 private:
     struct Forward {
         std::uint16_t guest;
-        std::uint16_t host;
+        ReservedPort host;
     };
     static constexpr int first_card_fd = 10; ///< QEMU's numbers for the cards' cables
     void make_disk();
@@ -142,8 +154,5 @@ private:
 
 /// Connects to one of a machine's sockets ("shell.sock", "console.sock"), however long its directory's name is.
 base::UniqueFd connect_machine_socket(const std::string& directory, const std::string& name);
-
-/// A TCP port of 127.0.0.1 that was free a moment ago.
-std::uint16_t free_port();
 
 } // namespace qemu
