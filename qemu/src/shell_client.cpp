@@ -9,7 +9,7 @@
 namespace qemu {
 namespace {
 
-constexpr Seconds grace{15}; ///< for the answer of a guest that has its own clock for the command
+constexpr Seconds grace{60}; ///< for a busy guest: to say that it is there, and to answer after the command's own limit
 
 void send_all(int fd, std::string_view data, const Deadline& deadline) {
     while (!data.empty()) {
@@ -87,7 +87,7 @@ std::string ShellClient::send_request(const std::string& command, const std::str
                     shell_encode(command), shell_encode(input));
     if (request.size() > shell_line_limit)
         throw base::Error("guest shell: command and input are too long");
-    wait_ready(Deadline(grace));
+    wait_ready(Deadline(std::max(timeout, grace))); // it may be being started anew
     send_all(socket_.get(), request, Deadline(grace));
     return id;
 }
