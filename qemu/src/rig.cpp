@@ -121,12 +121,18 @@ void Rig::wait_fallback(const std::string& expected, Seconds limit) {
     const auto left = [&deadline] {
         return Seconds(deadline.poll_milliseconds() / 1000.0);
     };
-    // Boots of the bad release may get as far as a shell, or not: its version decides.
-    do {
+    // Boots of the bad release may get as far as a shell, or not, and reboot while they are asked: its version decides.
+    for (bool back = false; !back;) {
         machine_.wait_rebooted(left());
-        if (machine_.run("test -s /run/atoll/good-revision").ok() && version() != expected)
-            throw base::Error("release " + version() + " was found good");
-    } while (version() != expected);
+        try {
+            const bool good = machine_.run("test -s /run/atoll/good-revision").ok();
+            const std::string running = version();
+            back = running == expected;
+            if (good && !back)
+                throw base::Error("release " + running + " was found good");
+        } catch (const ShellRestarted&) { // the next boot is asked
+        }
+    }
     wait_good(left());
 }
 

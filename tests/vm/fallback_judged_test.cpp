@@ -8,7 +8,7 @@ using vm_test::Seconds;
 qemu::Rig& rig() {
     static const qemu::RigOptions options = [] {
         qemu::RigOptions made = vm_test::rig_options("fallback-judged");
-        made.trial_seconds = 60; // as long each release that boots is given
+        made.trial_seconds = 90; // as long each release that boots is given
         made.more_host_yaml =
             "health:\n"
             "  - {name: page, command: [/usr/bin/busybox, test, '!', -e, /usr/share/rig-breaks-page]}\n"
@@ -29,7 +29,7 @@ BOOST_AUTO_TEST_CASE(unhealthy_service_and_the_state_it_wrote) {
         {"run", "-d", "--name", "before", "busybox:1", "sh", "-c", "echo from before; exec sleep 100000"});
     vm_test::falls_back(rig(), "broken-service", "unhealthy", Seconds(500), [] {
         // The release on trial writes state of its own: the one before has to read it.
-        rig().machine().run_until("enginectl ps", Seconds(60));
+        rig().machine().run_until("enginectl ps", vm_test::boot_limit);
         rig().docker_checked(
             {"run", "-d", "--name", "on-trial", "busybox:1", "sh", "-c", "echo on trial; exec sleep 100000"});
         rig().machine().run_checked("echo on-trial >/var/rig-on-trial; sync");
@@ -47,7 +47,7 @@ BOOST_AUTO_TEST_CASE(workload_that_passed_before) {
     // What passes now counts then.
     for (const char* name : {"page", "web"})
         rig().machine().run_until(std::string("grep -q '\"name\":\"") + name + "\"' /var/lib/atoll/updater/state.json",
-                                  Seconds(120));
+                                  vm_test::boot_limit);
     vm_test::falls_back(rig(), "broken-workload", "workload page", Seconds(500));
     vm_test::wait_for_unit(rig());
 }

@@ -127,7 +127,7 @@ public:
         try {
             running_->run_until("test -s /run/atoll/good-revision && enginectl health && "
                                 "updatectl status --json | grep -Eq '\"busy\": *false'",
-                                Seconds(200));
+                                vm_test::boot_limit);
         } catch (const std::exception&) {
             running_->collect_logs();
             throw;

@@ -95,7 +95,7 @@ inline void start_unit(qemu::Rig& rig) {
 }
 
 inline void wait_for_unit(qemu::Rig& rig) {
-    rig.machine().run_until("wget -q -O - http://127.0.0.1:8080/ | grep -q 'It works'", Seconds(120));
+    rig.machine().run_until("wget -q -O - http://127.0.0.1:8080/ | grep -q 'It works'", boot_limit);
 }
 
 } // namespace vm_test

@@ -161,10 +161,10 @@ BOOST_AUTO_TEST_CASE(boot_left_frozen_is_thawed_by_the_updater) {
     qemu::Machine& machine = rig().machine();
     machine.run_checked("busybox fsfreeze --freeze /boot && busybox killall -9 updaterd");
     machine.run_until("enginectl logs updater 2>&1 | grep -q '/boot had been left frozen and was thawed'",
-                      Seconds(120));
+                      vm_test::boot_limit);
     BOOST_TEST(!machine.run("busybox fsfreeze --unfreeze /boot").ok()); // it is not frozen
-    machine.run_checked("touch /boot/written && sync -f /boot/written && rm /boot/written", Seconds(30));
-    machine.run_until("updatectl status --json | grep -Eq '\"busy\": *false'", Seconds(120));
+    machine.run_checked("touch /boot/written && sync -f /boot/written && rm /boot/written", Seconds(120));
+    machine.run_until("updatectl status --json | grep -Eq '\"busy\": *false'", vm_test::boot_limit);
 }
 
 BOOST_AUTO_TEST_CASE(rollback_and_its_state) {
