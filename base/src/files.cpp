@@ -182,6 +182,34 @@ void write_durable(const std::string& path, std::string_view data, mode_t mode) 
     sync_directory(parent_of(path));
 }
 
+void remove_write_leftovers(const std::string& path) {
+    const std::string folder = parent_of(path);
+    const std::unique_ptr<DIR, DirCloser> dir(::opendir(folder.c_str()));
+    if (!dir) {
+        if (errno == ENOENT)
+            return;
+        throw_errno("read directory " + folder);
+    }
+    const std::string prefix = path.substr(path.rfind('/') + 1) + "."; // npos + 1 is 0
+    constexpr std::size_t drawn = 6;                                   // letters and digits, by mkostemp
+    for (;;) {
+        errno = 0;
+        const dirent* entry = ::readdir(dir.get());
+        if (entry == nullptr) {
+            if (errno != 0)
+                throw_errno("read directory " + folder);
+            return;
+        }
+        const std::string_view leaf = entry->d_name;
+        if (leaf.size() == prefix.size() + drawn && leaf.starts_with(prefix) &&
+            leaf.substr(prefix.size())
+                    .find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") ==
+                std::string_view::npos &&
+            ::unlinkat(::dirfd(dir.get()), entry->d_name, 0) != 0 && errno != ENOENT)
+            throw_errno("remove " + folder + "/" + entry->d_name);
+    }
+}
+
 void sync_directory(const std::string& path) {
     const UniqueFd fd = open_file(path, O_RDONLY | O_DIRECTORY);
     check(::fsync(fd.get()), "fsync " + path);

@@ -43,6 +43,10 @@ void checked_close(UniqueFd fd, const std::string& name);
 /// After a power cut `path` has the old content or the new, whole. Throws; the temporary file is removed then.
 void write_durable(const std::string& path, std::string_view data, mode_t mode = 0644);
 
+/// Removes the temporary files that write_durable of `path` left when it was killed. For whoever is the only one to
+/// write the file, before it does. Throws; a missing directory is no error.
+void remove_write_leftovers(const std::string& path);
+
 /// fsync of a directory, so that names made or removed in it survive a power cut.
 void sync_directory(const std::string& path);
 

@@ -200,7 +200,7 @@ BOOST_AUTO_TEST_CASE(failed_change_of_the_booted_release_condemns_only_itself) {
     const std::string text = require_control({"status"});
     BOOST_TEST_INFO(text);
     BOOST_TEST(has(text, "this deployment is not booted again unless forced, its release is good"));
-    until("the good one is first", [&] { return entries().front() == first_revision; });
+    until("the good one is first", [&] { return entries().front() == first_revision && !busy(); });
     // That deployment is not booted again; another one of the same commit is.
     BOOST_TEST(has(control({"rollback"}).errors, "failed on this host"));
     require_control({"kargs", "--append", "mine=2"});

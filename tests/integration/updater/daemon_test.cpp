@@ -12,7 +12,10 @@ using namespace updater_test;
 BOOST_FIXTURE_TEST_SUITE(updater_daemon, Machine)
 
 BOOST_AUTO_TEST_CASE(upgrade_is_found_good) {
+    const std::string leftover = paths.state_file() + ".a1B2c3"; // of a write that was killed
+    base::write_durable(leftover, "{");
     start();
+    BOOST_TEST(!std::filesystem::exists(leftover));
     BOOST_TEST(state() == "good");
     BOOST_TEST(init->good_revisions() == (std::vector<std::string>{first_revision}));
     BOOST_TEST(require_control({"check"}).find("up to date: 1 is booted") != std::string::npos);
@@ -128,8 +131,10 @@ BOOST_AUTO_TEST_CASE(release_that_never_gets_as_far_is_tried_once_more) {
     BOOST_TEST(boot() == first_revision);
     start();
     BOOST_TEST(last_receipt().at("condemned").as_bool());
-    until("the good one is first", [&] { return entries().front() == first_revision; });
-    BOOST_TEST(control({"upgrade"}).status.code == 1);
+    until("the good one is first", [&] { return entries().front() == first_revision && !busy(); });
+    const base::RunResult again = control({"upgrade"});
+    BOOST_TEST(again.status.code == 1);
+    BOOST_TEST(again.errors.find("failed on this host before") != std::string::npos, again.errors);
 }
 
 BOOST_AUTO_TEST_CASE(release_that_is_tried_once_more_and_found_good) {

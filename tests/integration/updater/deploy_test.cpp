@@ -109,9 +109,10 @@ BOOST_AUTO_TEST_CASE(killed_at_any_moment_it_still_boots_and_can_be_repeated) {
     BOOST_TEST_REQUIRE(pull().status.success());
     unsigned killed = 0;
     for (std::chrono::milliseconds delay{5};; delay += std::chrono::milliseconds(10)) {
+        const std::string said = directory + "/said";
+        const base::UniqueFd output = base::open_file(said, O_WRONLY | O_CREAT | O_TRUNC, 0600);
         base::SpawnOptions options;
-        const base::UniqueFd null = base::open_file("/dev/null", O_WRONLY);
-        options.stdout_fd = null.get();
+        options.stdout_fd = options.stderr_fd = output.get();
         base::Child child = base::Child::spawn({UPDATER_WORKER, "--root", paths.root, "deploy", "--commit", commit,
                                                 "--revision", second_revision, "--ref", "atoll/stable"},
                                                options);
@@ -129,7 +130,7 @@ BOOST_AUTO_TEST_CASE(killed_at_any_moment_it_still_boots_and_can_be_repeated) {
             BOOST_TEST(program == (revision == first_revision ? "one" : "two"));
         }
         if (ended) {
-            BOOST_TEST(ended->success());
+            BOOST_TEST(ended->success(), ended->describe() << ": " << base::read_file(said));
             break;
         }
     }
@@ -145,11 +146,25 @@ BOOST_AUTO_TEST_CASE(somebody_else_holds_the_sysroot) {
     struct flock range {};
     range.l_type = F_WRLCK;
     BOOST_TEST_REQUIRE(::fcntl(lock.get(), F_OFD_SETLK, &range) == 0);
-    const base::RunResult run =
-        worker({"deploy", "--commit", commit, "--revision", second_revision, "--ref", "atoll/stable"});
+    const std::vector<std::string> deploy{"deploy",        "--commit", commit,        "--revision",
+                                          second_revision, "--ref",    "atoll/stable"};
+    const auto waiting = [&](const char* seconds) {
+        std::vector<std::string> argv{UPDATER_WORKER, "--root", paths.root, "--lock-wait", seconds};
+        argv.insert(argv.end(), deploy.begin(), deploy.end());
+        return argv;
+    };
+    const base::RunResult run = base::run(waiting("0"));
     BOOST_TEST_INFO(run.output);
     BOOST_TEST(run.status.code == 1);
     BOOST_TEST(run.output.find("another process is changing the deployments") != std::string::npos);
+    BOOST_TEST(entries() == (std::vector<std::string>{first_revision}));
+    // libostree's guardian of a frozen /boot has the lock a moment longer than the worker that was killed.
+    base::Child child = base::Child::spawn(waiting("600"), {});
+    BOOST_TEST(!child.wait_for(std::chrono::milliseconds(500)).has_value());
+    range.l_type = F_UNLCK;
+    BOOST_TEST_REQUIRE(::fcntl(lock.get(), F_OFD_SETLK, &range) == 0);
+    BOOST_TEST(child.wait().success());
+    BOOST_TEST(entries() == (std::vector<std::string>{second_revision, first_revision}));
 }
 
 BOOST_AUTO_TEST_CASE(other_boot_loader_is_refused) {

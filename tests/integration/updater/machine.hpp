@@ -84,7 +84,7 @@ struct Machine : Rig {
     bool busy() const { return status().at("busy").as_bool(); }
     template <typename F>
     static void until(const char* what, F&& condition) {
-        const auto deadline = std::chrono::steady_clock::now() + 30s;
+        const auto deadline = std::chrono::steady_clock::now() + 60s;
         while (!condition()) {
             if (std::chrono::steady_clock::now() > deadline)
                 throw base::Error(std::string("timed out: ") + what);

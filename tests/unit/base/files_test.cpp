@@ -4,6 +4,8 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <set>
+
 #include "base/error.hpp"
 
 namespace {
@@ -34,6 +36,21 @@ BOOST_AUTO_TEST_CASE(write_durable_failure_keeps_the_old_content) {
     BOOST_REQUIRE(::mkdir((dir / "state").c_str(), 0755) == 0); // rename over a directory fails
     BOOST_CHECK_THROW(base::write_durable(dir / "state", "x"), base::Error);
     BOOST_TEST(std::distance(std::filesystem::directory_iterator(dir.path()), {}) == 1);
+}
+
+BOOST_AUTO_TEST_CASE(leftovers_of_a_killed_write_are_removed) {
+    const base::TempDir dir;
+    const std::vector<std::string> kept{"state", "state.bad", "state.abc-12", "state.abcdefg", "other.abc123"};
+    for (const std::string& name : kept)
+        base::write_durable(dir / name, "kept");
+    for (const char* name : {"state.abc123", "state.ZZZZZZ"})
+        base::write_durable(dir / name, "half");
+    base::remove_write_leftovers(dir / "state");
+    std::set<std::string> left;
+    for (const auto& item : std::filesystem::directory_iterator(dir.path()))
+        left.insert(item.path().filename());
+    BOOST_TEST(left == std::set<std::string>(kept.begin(), kept.end()), boost::test_tools::per_element());
+    BOOST_CHECK_NO_THROW(base::remove_write_leftovers(dir / "none/state"));
 }
 
 BOOST_AUTO_TEST_CASE(read_limit_is_an_error) {

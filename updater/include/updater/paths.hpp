@@ -29,6 +29,8 @@ struct Paths {
     /// Holds the booted revision once it is good: who migrates state under /var waits for it.
     std::string good_revision = "/run/atoll/good-revision";
 
+    /// Which interrupted download the leftovers are of.
+    std::string partial_file() const { return state_directory + "/partial.json"; }
     std::string state_file() const { return state_directory + "/state.json"; }
     std::string trust_file() const { return state_directory + "/trust.json"; }
     /// Parts of a static delta that is being fetched.

@@ -43,7 +43,9 @@ public:
 
     /// `booted_revision` finds the booted deployment when libostree does not (a sysroot that is not "/").
     /// With `own_namespace` the mounts are made writable in a mount namespace of our own, when needed.
-    static Sysroot open(const Paths& paths, const std::string& booted_revision, bool own_namespace);
+    /// A change waits for `lock_wait` while another process is changing deployments.
+    static Sysroot open(const Paths& paths, const std::string& booted_revision, bool own_namespace,
+                        std::chrono::milliseconds lock_wait);
     ~Sysroot();
     Sysroot(Sysroot&&) noexcept;
 
@@ -85,8 +87,8 @@ private:
 };
 
 /// Makes everything written to the file system of `directory` readable without its journal: syncfs(2), and on ext4
-/// EXT4_IOC_CHECKPOINT (Linux 5.14, CAP_SYS_ADMIN). When `directory` is not a file system of its own (`parent` is on the
-/// same) only syncs. Throws base::Error.
+/// EXT4_IOC_CHECKPOINT (Linux 5.14, CAP_SYS_ADMIN). When `directory` is not a file system of its own (`parent` is on
+/// the same) only syncs. Throws base::Error.
 void flush_boot(const std::string& directory, const std::string& parent);
 /// Thaws a file system that a killed process left frozen, as libostree may, which freezes /boot before the loader swap;
 /// nothing happens when it is not.

@@ -4,6 +4,7 @@
 
 #include "base/error.hpp"
 #include "base/fault_point.hpp"
+#include "base/files.hpp"
 #include "base/log.hpp"
 #include "init/client.hpp"
 #include "updater/boot_text.hpp"
@@ -50,9 +51,22 @@ std::vector<std::string> Daemon::worker(std::vector<std::string> arguments) cons
     return argv;
 }
 
+// Workers write too, and died with the updaterd that was killed: nobody is writing now.
+void Daemon::remove_leftovers() noexcept {
+    try {
+        for (const std::string& path :
+             {paths_.state_file(), paths_.state_file() + ".bad", paths_.history_file(), paths_.trust_file(),
+              paths_.partial_file(), paths_.grub_good, paths_.good_revision})
+            base::remove_write_leftovers(path);
+    } catch (const base::Error& error) {
+        base::log_warning("{}", error.what());
+    }
+}
+
 void Daemon::start() {
     if (paths_.is_machine())
         thaw_boot(paths_.boot);
+    remove_leftovers();
     if (is_busy(record_.state)) {
         history_.add("interrupted", {}, fmt::format("updaterd ended while {}", to_string(record_.state)));
         change(Event::ended);

@@ -46,6 +46,8 @@ private:
     void tell_init_trial(std::chrono::seconds deadline) noexcept;
     void ask_reboot(const std::string& reason);
 
+    void remove_leftovers() noexcept;
+
     // daemon_boot.cpp: what this boot means
     void repair();
     void assess();

@@ -150,7 +150,9 @@ static void write_commit_object(OstreeRepo* repo, const CommitInfo& commit) {
     const std::string folder =
         std::string(g_file_peek_path(ostree_repo_get_path(repo))) + "/objects/" + commit.checksum.substr(0, 2);
     base::make_directories(folder);
-    base::write_durable(folder + "/" + commit.checksum.substr(2) + ".commit", commit.bytes);
+    const std::string file = folder + "/" + commit.checksum.substr(2) + ".commit";
+    base::remove_write_leftovers(file);
+    base::write_durable(file, commit.bytes);
 }
 
 void Repository::write_partial_commit(const CommitInfo& commit, const std::string& detached_metadata) {

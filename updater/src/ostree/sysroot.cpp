@@ -3,6 +3,8 @@
 #include <ostree.h>
 #include <sys/stat.h>
 
+#include <thread>
+
 #include "base/error.hpp"
 #include "base/fault_point.hpp"
 #include "base/files.hpp"
@@ -96,13 +98,29 @@ std::vector<OstreeDeployment*> Sysroot::Impl::kept(OstreeDeployment* newest, con
     return order;
 }
 
+// A worker that was killed may leave the lock behind for a moment: libostree forks a process that watches over its
+// freeze of /boot, which has the lock's descriptor too and ends when it notices that its parent is gone.
+void Sysroot::Impl::lock() const {
+    const auto deadline = std::chrono::steady_clock::now() + lock_wait;
+    for (;;) {
+        Failure failure;
+        gboolean acquired = FALSE;
+        if (!ostree_sysroot_try_lock(sysroot.get(), &acquired, failure))
+            failure.raise("lock the sysroot " + paths.root);
+        if (acquired)
+            return;
+        if (std::chrono::steady_clock::now() >= deadline)
+            throw base::Error(EBUSY, "another process is changing the deployments of " + paths.root);
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+}
+
 void Sysroot::Impl::begin_change() {
+    lock();
+    // Who had the lock may have changed what was read before.
     Failure failure;
-    gboolean acquired = FALSE;
-    if (!ostree_sysroot_try_lock(sysroot.get(), &acquired, failure))
-        failure.raise("lock the sysroot " + paths.root);
-    if (!acquired)
-        throw base::Error(EBUSY, "another process is changing the deployments of " + paths.root);
+    if (!ostree_sysroot_load_if_changed(sysroot.get(), nullptr, nullptr, failure))
+        failure.raise("read the deployments of " + paths.root);
     thaw_boot(paths.boot);
     flush_boot(paths.boot, paths.root);
     base::fault_point("change_begins");
@@ -127,11 +145,13 @@ Sysroot::Sysroot(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Sysroot::~Sysroot() = default;
 Sysroot::Sysroot(Sysroot&&) noexcept = default;
 
-Sysroot Sysroot::open(const Paths& paths, const std::string& booted_revision, bool own_namespace) {
+Sysroot Sysroot::open(const Paths& paths, const std::string& booted_revision, bool own_namespace,
+                      std::chrono::milliseconds lock_wait) {
     keep_leftovers();
     auto impl = std::make_unique<Impl>();
     impl->paths = paths;
     impl->booted_revision = booted_revision;
+    impl->lock_wait = lock_wait;
     const GOwner<GFile> path(g_file_new_for_path(paths.root.c_str()));
     impl->sysroot.reset(ostree_sysroot_new(path.get()));
     Failure failure;

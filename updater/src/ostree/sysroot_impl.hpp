@@ -11,6 +11,7 @@ namespace updater {
 struct Sysroot::Impl {
     Paths paths;
     std::string booted_revision;
+    std::chrono::milliseconds lock_wait{};
     GOwner<OstreeSysroot> sysroot;
     std::unique_ptr<Repository> repository;
 
@@ -24,9 +25,11 @@ struct Sysroot::Impl {
     /// `keep` always stay; others, newest first, as long as there are no more than `count` in all.
     std::vector<OstreeDeployment*> kept(OstreeDeployment* newest, const std::vector<std::string>& keep,
                                         std::size_t count) const;
+    void lock() const;
     /// Before every change, also before removing anything: takes the lock (held until this object goes; throws when
-    /// another process has it), and makes GRUB see what we see. A process that was killed may have left /boot frozen,
-    /// or the newest `loader` in the journal only; libostree would then delete the directory that GRUB still reads.
+    /// another process still has it after `lock_wait`), and makes GRUB see what we see. A process that was killed may
+    /// have left /boot frozen, or the newest `loader` in the journal only; libostree would then delete the directory
+    /// that GRUB still reads.
     void begin_change();
     void write(const std::vector<OstreeDeployment*>& order);
 };

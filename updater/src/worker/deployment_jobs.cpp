@@ -81,7 +81,7 @@ json::object prune(const WorkerCall& call, const Arguments& arguments, const Pat
 
 Sysroot open_sysroot(const WorkerCall& call, const Paths& paths) {
     const std::string booted = kernel_argument(base::read_file(paths.command_line, 64 * 1024), "atoll.rev");
-    return Sysroot::open(paths, booted, call.own_namespace);
+    return Sysroot::open(paths, booted, call.own_namespace, std::chrono::seconds(call.lock_wait));
 }
 
 void add_deployment_jobs(CLI::App& app, WorkerCall& call) {

@@ -17,6 +17,7 @@ namespace updater {
 struct WorkerCall {
     std::string root = "/";
     bool own_namespace = false;
+    unsigned lock_wait = 20; ///< seconds
     /// Set by the subcommand that was chosen.
     std::function<base::json::object(const Paths&)> job;
 };

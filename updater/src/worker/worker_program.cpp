@@ -159,6 +159,9 @@ int run(int argc, char** argv) {
     app.set_version_flag("--version", base::version());
     app.add_option("--root", arguments.call.root, "directory that stands for /")->capture_default_str();
     app.add_flag("--own-namespace", arguments.call.own_namespace, "make the sysroot writable in a mount namespace");
+    app.add_option("--lock-wait", arguments.call.lock_wait,
+                   "seconds to wait while another process is changing deployments")
+        ->capture_default_str();
     app.require_subcommand(1);
 
     auto add = [&](const char* name, const char* text, Job function) {
