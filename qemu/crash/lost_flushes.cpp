@@ -14,16 +14,14 @@ struct Found {
     std::uint64_t bad = 0;
 };
 
-/// Replays the job, judging states whose last write is in [from, to).
-Found replay(const Job& job, const std::vector<LogEntry>& log, Disk& disk, Checker& checker, Thoroughness how,
-             std::size_t from, std::size_t to) {
+/// Judges the states of a power cut in [from, to).
+Found replay(const std::vector<LogEntry>& log, Disk& disk, Checker& checker, Thoroughness how, std::size_t from,
+             std::size_t to) {
     Found found;
     reset(disk);
     StateWalk walk(log, disk, how);
-    walk.walk(0, job.first, [](const State&) {});
-    walk.walk(job.first, job.last, [&](const State& state) {
-        if (state.entry < from || state.entry >= to)
-            return;
+    walk.walk(0, from, [](const State&) {});
+    walk.walk(from, to, [&](const State&) {
         ++found.states;
         found.bad += checker.check(true).ok() ? 0U : 1U;
     });
@@ -51,7 +49,7 @@ LostFlushesReport replay_with_lost_flushes(const Job& job, const std::vector<Log
     std::vector<LogEntry> mutant = log;
     for (std::size_t i = job.first; i < job.last; ++i)
         mutant[i].flush = mutant[i].fua = false;
-    const Found all = replay(job, mutant, disk, checker, how, job.first, job.last);
+    const Found all = replay(mutant, disk, checker, how, job.first, job.last);
     report.states = all.states;
     report.bad = all.bad;
     for (std::size_t i = job.first; each && i < job.last; ++i) {
@@ -61,7 +59,7 @@ LostFlushesReport replay_with_lost_flushes(const Job& job, const std::vector<Log
         mutant[i].flush = false;
         ++report.flushes;
         const Found found =
-            replay(job, mutant, disk, checker, how, flush_before(log, i, job.first), flush_after(log, i, job.last));
+            replay(mutant, disk, checker, how, flush_before(log, i, job.first), flush_after(log, i, job.last));
         report.flushes_needed += found.bad != 0 ? 1U : 0U;
     }
     return report;
