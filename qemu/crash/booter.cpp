@@ -26,16 +26,25 @@ std::string without_line_end(std::string text) {
 
 /// The recorded machine's host.yaml is on its disk, with a settle time that nobody waits for: a revision on trial is
 /// found good by hand once everything is healthy.
-void wait_good(qemu::Rig& rig, BootReport& report) {
+void wait_good(qemu::Rig& rig, const BootPlan& plan, BootReport& report) {
     rig.machine().wait_shell(boot_limit);
     rig.machine().run_until("enginectl health && updatectl status --json | grep -Eq '\"busy\": *false' && "
                             "{ test -s /run/atoll/good-revision || updatectl mark-good; }",
                             boot_limit);
     rig.wait_good(boot_limit);
-    report.booted =
-        without_line_end(rig.machine().run_checked("sed -n 's/.*atoll\\.rev=\\([0-9a-f]*\\).*/\\1/p' /proc/cmdline"));
+    const auto argument = [&rig](const std::string& name) {
+        return without_line_end(
+            rig.machine().run_checked(fmt::format("sed -n 's/.*{}=\\([^ ]*\\).*/\\1/p' /proc/cmdline", name)));
+    };
+    report.booted = argument("atoll\\.rev");
+    const std::string& loader =
+        plan.firmware == qemu::Firmware::bios ? plan.chosen.bios_loader : plan.chosen.uefi_loader;
     if (report.booted != report.expected)
         report.problem = fmt::format("the checker said revision {}", report.expected);
+    else if (const std::string started_by = argument("atoll\\.loader"); started_by != loader)
+        report.problem = fmt::format("started by boot loader {}, the checker said {}", started_by, loader);
+    if (!plan.chosen.afterwards.empty())
+        rig.machine().run_checked(plan.chosen.afterwards, boot_limit);
 }
 
 void boot_one(const qemu::Images& images, const std::string& image, const std::string& directory, const BootPlan& plan,
@@ -51,7 +60,7 @@ void boot_one(const qemu::Images& images, const std::string& image, const std::s
         rig.machine().create();
         rig.machine().start();
         if (!plan.chosen.revision.empty())
-            wait_good(rig, report);
+            wait_good(rig, plan, report);
         else if (rig.machine().wait_console_any({"Nothing could be booted", "Cannot boot", "Cannot read",
                                                  "error:", "init: stage 1", "init: engined"},
                                                 boot_limit) == 5)
@@ -64,8 +73,12 @@ void boot_one(const qemu::Images& images, const std::string& image, const std::s
 
 } // namespace
 
-Chosen choose(const Disk& disk, const std::string& state, const std::string& revision) {
-    Chosen chosen{.state = state, .revision = revision, .sectors = {}};
+Chosen choose(const Disk& disk, const std::string& state, const Verdict& verdict) {
+    Chosen chosen{.state = state,
+                  .revision = verdict.revision,
+                  .bios_loader = verdict.bios_loader,
+                  .uefi_loader = verdict.uefi_loader,
+                  .sectors = {}};
     for (const std::uint64_t sector : disk.touched())
         if (const ContentId id = disk.id(sector); id != 0)
             chosen.sectors.emplace_back(sector, id);

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "crash/disk.hpp"
+#include "crash/checker.hpp"
 #include "crash/report.hpp"
 #include "qemu/rig.hpp"
 
@@ -12,12 +12,14 @@ namespace crash {
 
 /// A state that was chosen to be booted: what differs from the base image.
 struct Chosen {
-    std::string state;    ///< job and state
-    std::string revision; ///< that the checker says boots; empty: none
+    std::string state;                    ///< job and state
+    std::string revision;                 ///< that the checker says boots; empty: none
+    std::string bios_loader, uefi_loader; ///< identifiers of the boot loaders that start it
+    std::string afterwards = {};          ///< a command that has to succeed in it then
     std::vector<std::pair<std::uint64_t, ContentId>> sectors;
 };
 
-Chosen choose(const Disk& disk, const std::string& state, const std::string& revision);
+Chosen choose(const Disk& disk, const std::string& state, const Verdict& verdict);
 /// The whole disk as a file.
 void write_image(const Disk& disk, const Chosen& chosen, const std::string& base_image, const std::string& to);
 

@@ -89,8 +89,8 @@ bool mend_torn(Disk& disk, const Extent& where) {
 
 Checker::Checker(Disk& disk, const Recording& recording, const std::vector<LogEntry>& log, Options options)
     : disk_(disk), options_(std::move(options)), boot_extent_(find_extent(disk.extents(), boot_name)),
-      root_extent_(find_extent(disk.extents(), root_name)), boot_journal_(disk, disk.extents()[boot_extent_]),
-      root_journal_(disk, disk.extents()[root_extent_]),
+      root_extent_(find_extent(disk.extents(), root_name)), loaders_(disk),
+      boot_journal_(disk, disk.extents()[boot_extent_]), root_journal_(disk, disk.extents()[root_extent_]),
       boot_fsck_(disk.extents()[boot_extent_], recording.base(), options_.scratch),
       root_fsck_(disk.extents()[root_extent_], recording.base(), options_.scratch) {
     boot_fsck_.add_metadata(metadata_of(log, disk.extents()[boot_extent_]));
@@ -105,8 +105,10 @@ const Checker::Boot& Checker::boot() {
     const Extent& where = disk_.extents()[boot_extent_];
     try {
         const Ext4 fs(disk_, where, Ext4::Reader::grub);
-        boot.view = view_as_grub(fs, own_);
-        boot.loader_alone = view_as_grub(fs, own_, true);
+        for (const auto& [id, manifest] : loaders_.allowed())
+            boot.loader_damage[id] = damaged_loader_file(fs, manifest);
+        boot.view = view_as_grub(fs, kernels_);
+        boot.loader_alone = view_as_grub(fs, kernels_, true);
     } catch (const std::exception& error) {
         boot.view.damage = base::error_chain(error);
     }
@@ -147,7 +149,7 @@ const Checker::Root& Checker::root() {
 void Checker::allow_present() {
     const std::size_t mark = disk_.mark();
     boot_journal_.recover(disk_);
-    own_.add(Ext4(disk_, disk_.extents()[boot_extent_], Ext4::Reader::kernel));
+    loaders_.allow_present(manifests_in(Ext4(disk_, disk_.extents()[boot_extent_], Ext4::Reader::kernel)));
     disk_.take_back(mark);
     boots_.clear(); // judged by what was allowed then
     for (const auto& [name, deployment] : root().view->deployments)
@@ -155,7 +157,7 @@ void Checker::allow_present() {
 }
 
 void Checker::forget_allowed() {
-    own_.contents.clear();
+    loaders_.forget_allowed();
     etc_.clear();
 }
 
@@ -188,9 +190,10 @@ std::string Checker::why_not(const BootEntry* entry, const Root& root) const {
     return {};
 }
 
-Verdict Checker::judge(const Boot& boot, const Root& root, bool compare_etc) const {
+Verdict Checker::judge(const Boot& boot, const Root& root, bool compare_etc) {
     Verdict verdict;
     verdict.mended = boot.mended || root.mended;
+    judge_loaders(boot, verdict);
     if (!boot.view.damage.empty())
         verdict.boot.push_back(boot.view.damage);
     const BootEntry* next = boot.view.next();
@@ -217,6 +220,26 @@ Verdict Checker::judge(const Boot& boot, const Root& root, bool compare_etc) con
     if (compare_etc)
         add_changed_etc(boot, root, verdict.damage);
     return verdict;
+}
+
+/// By either firmware: a boot loader that was there before or is afterwards, and everything that it reads itself.
+void Checker::judge_loaders(const Boot& boot, Verdict& verdict) {
+    const LoaderChecker::Started bios = loaders_.by_bios();
+    const LoaderChecker::Started uefi = loaders_.by_uefi();
+    verdict.bios_loader = bios.id;
+    verdict.uefi_loader = uefi.id;
+    std::set<std::string> reasons;
+    for (const LoaderChecker::Started& started : {bios, uefi}) {
+        const auto files = boot.loader_damage.find(started.id);
+        if (!started.damage.empty())
+            reasons.insert(started.damage);
+        else if (files != boot.loader_damage.end())
+            reasons.insert(files->second);
+    }
+    reasons.erase("");
+    verdict.boot.insert(verdict.boot.end(), reasons.begin(), reasons.end());
+    if (!loaders_.esp_damage().empty())
+        verdict.damage.push_back(loaders_.esp_damage());
 }
 
 /// /etc of every deployment that an entry leads to, not of the next one alone: a rollback is to find its own.

@@ -10,16 +10,19 @@
 #include "crash/fsck.hpp"
 #include "crash/grub_view.hpp"
 #include "crash/journal.hpp"
+#include "crash/loader_view.hpp"
 #include "crash/recording.hpp"
 #include "crash/states.hpp"
 
 namespace crash {
 
 struct Verdict {
-    std::vector<std::string> boot;      ///< why it would not boot: GRUB finds nothing, or something broken
-    std::vector<std::string> damage;    ///< what is wrong with the data though it boots
-    std::string revision;               ///< the one that GRUB boots next
-    std::string deployment;             ///< its name; empty when it does not boot
+    std::vector<std::string> boot;   ///< why it would not boot: GRUB finds nothing, or something broken
+    std::vector<std::string> damage; ///< what is wrong with the data though it boots
+    std::string revision;            ///< the one that GRUB boots next
+    std::string deployment;          ///< its name; empty when it does not boot
+    std::string bios_loader;         ///< identifier of the boot loader that BIOS starts, and UEFI's
+    std::string uefi_loader;
     bool boots_by_loader_alone = false; ///< by a grub.cfg that reads /loader/entries and nothing else, too
     bool mended = false;                ///< stage 1 has to mend a torn superblock
     bool ok() const noexcept { return boot.empty() && damage.empty(); }
@@ -38,7 +41,7 @@ public:
     /// `disk` is at the base image's state.
     Checker(Disk& disk, const Recording& recording, const std::vector<LogEntry>& log, Options options);
 
-    /// What may differ between jobs may be as it is on the disk now: /etc of the deployments, GRUB's own files.
+    /// What may differ between jobs may be as it is on the disk now: /etc of the deployments, the boot loaders.
     void allow_present();
     void forget_allowed();
     /// From here on these have to be under /var.
@@ -60,12 +63,14 @@ public:
     bool last_was_known() const noexcept { return last_known_; }
     std::uint64_t fsck_runs() const noexcept { return boot_fsck_.runs() + root_fsck_.runs(); }
     std::uint64_t roots() const noexcept { return roots_.size(); }
+    const LoaderChecker& loaders() const noexcept { return loaders_; }
 
 private:
     struct Boot {
         GrubView view;
         GrubView loader_alone;
-        std::string damage; ///< after recovery
+        std::map<std::string, std::string> loader_damage; ///< by identifier: which of its files is not whole
+        std::string damage;                               ///< after recovery
         bool mended = false;
     };
     struct Root {
@@ -75,7 +80,8 @@ private:
     };
     const Boot& boot();
     const Root& root();
-    Verdict judge(const Boot& boot, const Root& root, bool compare_etc) const;
+    Verdict judge(const Boot& boot, const Root& root, bool compare_etc);
+    void judge_loaders(const Boot& boot, Verdict& verdict);
     std::string why_not(const BootEntry* entry, const Root& root) const;
     void add_changed_etc(const Boot& boot, const Root& root, std::vector<std::string>& damage) const;
 
@@ -83,7 +89,8 @@ private:
     Options options_;
     std::size_t boot_extent_;
     std::size_t root_extent_;
-    GrubFiles own_;
+    LoaderChecker loaders_;
+    KernelDigests kernels_;
     Journal boot_journal_;
     Journal root_journal_;
     Fsck boot_fsck_;

@@ -45,26 +45,18 @@ private:
     Ext4 fs_;
 };
 
-/// In the boot loader's own directory.
-std::string grub_cfg(const Ext4& boot) {
-    GrubFiles files;
-    files.add(boot);
-    for (const auto& [path, contents] : files.contents)
-        if (path.ends_with("/grub.cfg"))
-            return path;
-    throw base::Error("no grub.cfg to be damaged");
-}
-
-void damage_boot(const Disk& disk, std::vector<Damage>& list) {
+void damage_boot(const Disk& disk, const std::string& loader, std::vector<Damage>& list) {
     const Finder boot(disk, "atoll-boot");
-    const GrubView view = view_as_grub(boot.fs(), {});
+    KernelDigests kernels;
+    const GrubView view = view_as_grub(boot.fs(), kernels);
     const BootEntry* next = view.next();
     if (next == nullptr)
         throw base::Error("the disk to be damaged does not boot");
     list.push_back({"kernel", Expected::no_boot, boot.first_block(next->kernel)});
     list.push_back({"end of the kernel", Expected::no_boot, boot.last_sector(next->kernel)});
     list.push_back({"end of the initramfs", Expected::no_boot, boot.last_sector(next->initramfs)});
-    list.push_back({"grub.cfg", Expected::no_boot, boot.first_block(grub_cfg(boot.fs()))});
+    for (const char* file : {"grub.cfg", "i386-pc/linux.mod", "x86_64-efi/linux.mod"})
+        list.push_back({file, Expected::no_boot, boot.first_block(fmt::format("/grub/{}/{}", loader, file))});
     list.push_back({"grubenv", Expected::no_boot, boot.first_block("/grub/grubenv")});
     Damage entries{"every boot entry", Expected::no_boot, {}};
     for (const char* directory : {"/loader.0/entries", "/loader.1/entries"})
@@ -75,6 +67,23 @@ void damage_boot(const Disk& disk, std::vector<Damage>& list) {
     list.push_back({"superblock of the boot file system",
                     Expected::no_boot,
                     {disk.extents()[find_extent(disk.extents(), "atoll-boot")].first + 2}});
+}
+
+void damage_loader(const Disk& disk, std::vector<Damage>& list) {
+    const Esp esp(disk);
+    const Fat::Entry image = esp.files.find(efi_image).value();
+    const std::vector<std::uint64_t> content = esp.files.sectors(image);
+    list.push_back({"boot sector", Expected::no_boot, {0}});
+    std::string boot_sector(sector_size, '\0');
+    disk.read(0, 1, reinterpret_cast<std::uint8_t*>(boot_sector.data()));
+    const std::uint64_t core = base::core_place(boot_sector);
+    list.push_back({"core image", Expected::no_boot, {core}});
+    list.push_back({"middle of the core image", Expected::no_boot, {core + 50}});
+    list.push_back({"superblock of the ESP", Expected::no_boot, {esp.first}});
+    list.push_back({"table of the ESP", Expected::no_boot, {esp.first + esp.files.table()}});
+    list.push_back(
+        {"directory of the EFI image", Expected::no_boot, {esp.first + esp.files.directory_sectors("EFI/BOOT").at(0)}});
+    list.push_back({"EFI image", Expected::no_boot, {esp.first + content.at(content.size() / 2)}});
 }
 
 void damage_root(const Disk& disk, std::vector<Damage>& list) {
@@ -121,9 +130,10 @@ void damage_root(const Disk& disk, std::vector<Damage>& list) {
 
 } // namespace
 
-std::vector<Damage> possible_damage(const Disk& disk) {
+std::vector<Damage> possible_damage(const Disk& disk, const std::string& loader) {
     std::vector<Damage> list;
-    damage_boot(disk, list);
+    damage_loader(disk, list);
+    damage_boot(disk, loader, list);
     damage_root(disk, list);
     return list;
 }
@@ -133,10 +143,11 @@ std::vector<std::string> overlooked(Disk& disk, Checker& checker, std::uint64_t&
     const ContentId content = disk.contents().number(other.data());
     const std::size_t mark = disk.mark();
     std::vector<std::string> missed;
-    if (!checker.check(true).ok())
+    const Verdict before_all = checker.check(true);
+    if (!before_all.ok())
         missed.emplace_back("the disk was damaged before");
     checker.recover(disk);
-    for (const Damage& damage : possible_damage(disk)) {
+    for (const Damage& damage : possible_damage(disk, before_all.uefi_loader)) {
         const std::size_t before = disk.mark();
         for (const std::uint64_t sector : damage.sectors)
             disk.write(sector, content);

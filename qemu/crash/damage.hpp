@@ -19,8 +19,8 @@ struct Damage {
     std::vector<std::uint64_t> sectors; ///< get other content
 };
 
-/// What can be done to the disk as it is now, which boots.
-std::vector<Damage> possible_damage(const Disk& disk);
+/// What can be done to the disk as it is now, which boots, by this boot loader.
+std::vector<Damage> possible_damage(const Disk& disk, const std::string& loader);
 
 /// Does each damage and lets the checker judge; the names of those that it did not find. The disk is as before
 /// afterwards.

@@ -88,17 +88,21 @@ void read_entries(const Ext4& boot, const std::string& directory, std::vector<Bo
 }
 
 /// libostree names the directory of a kernel by the digest of kernel and initramfs.
-void look_at_kernel(const Ext4& boot, BootEntry& entry) {
+void look_at_kernel(const Ext4& boot, KernelDigests& known, BootEntry& entry) {
     try {
         const std::optional<Inode> kernel = boot.resolve(entry.kernel);
         const std::optional<Inode> initramfs = boot.resolve(entry.initramfs);
         entry.present = kernel && initramfs && boot.status(*kernel).regular() && boot.status(*initramfs).regular();
         if (!entry.present)
             return;
-        base::Sha256 digest;
-        digest.update(boot.read(*kernel));
-        digest.update(boot.read(*initramfs));
-        if (entry.kernel.find("-" + digest.finish_hex() + "/") == std::string::npos)
+        const auto digest = known.try_emplace({boot.content_key(*kernel), boot.content_key(*initramfs)}).first;
+        if (digest->second.empty()) {
+            base::Sha256 both;
+            both.update(boot.read(*kernel));
+            both.update(boot.read(*initramfs));
+            digest->second = both.finish_hex();
+        }
+        if (entry.kernel.find("-" + digest->second + "/") == std::string::npos)
             entry.damage = entry.kernel + " or its initramfs is not what was installed";
     } catch (const base::Error& error) {
         entry.present = true;
@@ -184,35 +188,8 @@ const BootEntry* GrubView::fallback() const {
     return first_present(back());
 }
 
-void GrubFiles::add(const Ext4& boot) {
-    // /grub/ID/PLATFORM
-    std::vector<std::string> directories{"/grub"};
-    for (std::size_t i = 0; i < directories.size(); ++i) {
-        const std::string directory = directories[i];
-        const std::optional<Inode> found = boot.resolve(directory);
-        if (!found)
-            continue;
-        for (const Name& name : boot.list(*found)) {
-            const FileStatus status = boot.status(name.inode);
-            if (status.directory())
-                directories.push_back(directory + "/" + name.name);
-            else if (status.regular() && name.name != "grubenv" && name.name != "good")
-                contents[directory + "/" + name.name].insert(boot.read(name.inode));
-        }
-    }
-}
-
-GrubView view_as_grub(const Ext4& boot, const GrubFiles& own, bool loader_only) {
+GrubView view_as_grub(const Ext4& boot, KernelDigests& known, bool loader_only) {
     GrubView view;
-    for (const auto& [path, contents] : own.contents) {
-        try {
-            const std::optional<Inode> inode = boot.resolve(path);
-            if (!inode || !contents.contains(boot.read(*inode)))
-                view.damage = path + " is not what was installed";
-        } catch (const base::Error& error) {
-            view.damage = error.what();
-        }
-    }
     read_environment(boot, view);
     read_entries(boot, "/loader/entries", view.entries);
     if (view.entries.empty() && !loader_only) {
@@ -222,7 +199,7 @@ GrubView view_as_grub(const Ext4& boot, const GrubFiles& own, bool loader_only) 
     if (view.ok.empty() || view.with_revision(view.ok) == nullptr)
         read_copy_of_good(boot, view);
     for (BootEntry& entry : view.entries)
-        look_at_kernel(boot, entry);
+        look_at_kernel(boot, known, entry);
     return view;
 }
 

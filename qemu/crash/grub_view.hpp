@@ -3,7 +3,6 @@
 #pragma once
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -27,7 +26,7 @@ struct GrubView {
     std::string tries;
     std::string failed;             ///< passed over once
     std::vector<BootEntry> entries; ///< newest first
-    std::string damage;             ///< of GRUB's own files; empty: none
+    std::string damage;             ///< of the environment block; empty: none
     bool is_counted = true;         ///< false: the environment block is damaged, and takes no try
 
     /// What is booted at the next power-on; nullptr: nothing, GRUB goes on trying for ever.
@@ -41,14 +40,10 @@ private:
     std::vector<const BootEntry*> back() const;
 };
 
-/// The files that GRUB itself reads (grub.cfg, its modules) and the contents that each may have.
-struct GrubFiles {
-    std::map<std::string, std::set<std::string>> contents;
-    /// Allows what is there.
-    void add(const Ext4& boot);
-};
+/// SHA-256 of kernel and initramfs together, by the keys of their contents. Of one disk.
+using KernelDigests = std::map<std::pair<std::uint64_t, std::uint64_t>, std::string>;
 
 /// `loader_only`: as a grub.cfg that knows nothing but /loader/entries, to compare with.
-GrubView view_as_grub(const Ext4& boot, const GrubFiles& own, bool loader_only = false);
+GrubView view_as_grub(const Ext4& boot, KernelDigests& known, bool loader_only = false);
 
 } // namespace crash

@@ -28,10 +28,11 @@ Found replay(const std::vector<LogEntry>& log, Disk& disk, Checker& checker, Tho
     return found;
 }
 
-std::size_t flush_before(const std::vector<LogEntry>& log, std::size_t entry, std::size_t first) {
+/// The first entry after the flush before; its states need nothing from further back.
+std::size_t after_flush_before(const std::vector<LogEntry>& log, std::size_t entry, std::size_t first) {
     while (entry > first && !log[entry - 1].flush)
         --entry;
-    return entry > first ? entry - 1 : first;
+    return entry;
 }
 
 std::size_t flush_after(const std::vector<LogEntry>& log, std::size_t entry, std::size_t last) {
@@ -59,7 +60,7 @@ LostFlushesReport replay_with_lost_flushes(const Job& job, const std::vector<Log
         mutant[i].flush = false;
         ++report.flushes;
         const Found found =
-            replay(mutant, disk, checker, how, flush_before(log, i, job.first), flush_after(log, i, job.last));
+            replay(mutant, disk, checker, how, after_flush_before(log, i, job.first), flush_after(log, i, job.last));
         report.flushes_needed += found.bad != 0 ? 1U : 0U;
     }
     return report;

@@ -32,8 +32,11 @@ inline constexpr const char* first_boot = "first boot";
 /// The job in which an update is deployed, with the merge of /etc.
 inline constexpr const char* finalise_job = "upgrade: finalise, merge of /etc";
 
+/// The job in which GRUB is replaced.
+inline constexpr const char* loader_job = "boot loader update";
+
 enum class Script {
-    upgrade, ///< first boot, upgrade with a merge of /etc, trial, mark-good, rollback, cleanup
+    upgrade, ///< first boot, upgrade with a merge of /etc, trial, mark-good, boot loader, rollback, cleanup
     whole,   ///< as well the boot after the rollback, a new kernel, and every other change of the deployments
     stock,   ///< `ostree admin deploy` instead of ours
     hasty,   ///< first boot and upgrade by an updater that never flushes /boot: one that is wrong

@@ -56,6 +56,13 @@ bool compares_etc(const Job& job) {
     return job.judged && job.name != first_boot;
 }
 
+bool is_loader_job(const Job& job) {
+    return job.name.ends_with(loader_job);
+}
+/// After every cut it can be done once more.
+constexpr const char* complete_loader_update =
+    "updatectl bootloader update && updatectl bootloader status --json | grep -Eq '\"update\": *\"current\"'";
+
 void allow_before_and_after(StateWalk& walk, const Job& job, Checker& checker) {
     checker.forget_allowed();
     walk.look_at(job.first, [&] {
@@ -75,7 +82,8 @@ struct Replay::Impl {
     MappedFile log_file{recording.log()};
     std::vector<LogEntry> log = read_write_log(log_file.bytes());
     Disk disk{base.bytes(), read_partitions(base.bytes())};
-    std::vector<JobSamples> samples; ///< by job
+    std::vector<JobSamples> samples; ///< by job that is judged
+    const Job* judged = nullptr;     ///< the one that is being judged
     Sample mended{(options.boots + 7) / 8, options.thoroughness.seed + 4};
     Sample dead{options.dead_boots, options.thoroughness.seed + 2};
     Sample compared{options.comparisons, options.thoroughness.seed + 3};
@@ -87,7 +95,10 @@ struct Replay::Impl {
     }
     void choose_from(const State& state, const std::string& where, const Verdict& verdict) {
         const auto make = [&] {
-            return choose(disk, where, verdict.revision);
+            Chosen chosen = choose(disk, where, verdict);
+            if (is_loader_job(*judged))
+                chosen.afterwards = complete_loader_update;
+            return chosen;
         };
         if (!verdict.boot.empty()) {
             dead.offer(make);
@@ -111,7 +122,7 @@ struct Replay::Impl {
     /// Last of all: the disk is no longer what the walk left.
     void lose_flushes(Checker& checker, ReplayReport& report) {
         for (const Job& job : recording.jobs) {
-            if (!options.lost_flushes || job.name != finalise_job)
+            if (!options.lost_flushes || (job.name != finalise_job && job.name != loader_job))
                 continue;
             for (const std::uint64_t sector : std::vector<std::uint64_t>(disk.touched()))
                 disk.write(sector, 0);
@@ -119,8 +130,9 @@ struct Replay::Impl {
             StateWalk walk(log, disk, options.thoroughness);
             walk.walk(0, job.first, [](const State&) {});
             allow_before_and_after(walk, job, checker);
-            report.lost_flushes.push_back(
-                replay_with_lost_flushes(job, log, disk, checker, options.thoroughness, options.each_lost_flush));
+            report.lost_flushes.push_back(replay_with_lost_flushes(
+                job, log, disk, checker, Thoroughness::of_lost_flushes(options.thoroughness.seed),
+                options.each_lost_flush));
         }
     }
     void count(const Job& job, JobReport& report) const {
@@ -148,6 +160,7 @@ ReplayReport Replay::run() {
                     {.need_fallback = !it.options.stock, .scratch = it.recording.directory});
     for (std::size_t number = 0; number < it.recording.jobs.size(); ++number) {
         const Job& job = it.recording.jobs[number];
+        it.judged = &job;
         if (it.options.on_job)
             it.options.on_job(job.name, number + 1, it.recording.jobs.size());
         if (!job.judged || (!it.options.only_job.empty() && job.name != it.options.only_job))
@@ -182,6 +195,8 @@ ReplayReport Replay::run() {
                 report.add_problem("the checker overlooks damage: " + name, "its own test");
         });
     report.fsck_runs = checker.fsck_runs();
+    report.bios_areas = checker.loaders().bios_areas();
+    report.esps = checker.loaders().esps();
     for (const Chosen& chosen : it.compared.chosen())
         cross_check(it.disk, chosen, it.recording, report);
     it.lose_flushes(checker, report);

@@ -65,6 +65,8 @@ json::object to_json(const ReplayReport& report) {
             {"boots", std::move(boots)},
             {"do_not_boot_by_loader_alone", report.do_not_boot_by_loader_alone},
             {"e2fsck_runs", report.fsck_runs},
+            {"bios_areas", report.bios_areas},
+            {"esps", report.esps},
             {"damages_tried", report.damages_tried},
             {"recoveries_compared", report.recoveries_compared},
             {"repositories_checked", report.repositories_checked},
@@ -135,10 +137,11 @@ std::string as_text(const ReplayReport& report) {
         text += row(job);
     const JobReport total = report.total();
     text += row(total);
-    text += fmt::format("{} states; {} runs of e2fsck; {} damages done on purpose to test the checker; {} journals "
+    text += fmt::format("{} states, with {} contents of the BIOS boot area and {} of the ESP; {} runs of e2fsck; {} "
+                        "damages done on purpose to test the checker; {} journals "
                         "replayed by debugfs too; {} repositories checked by ostree fsck\n",
-                        total.all(), report.fsck_runs, report.damages_tried, report.recoveries_compared,
-                        report.repositories_checked);
+                        total.all(), report.bios_areas, report.esps, report.fsck_runs, report.damages_tried,
+                        report.recoveries_compared, report.repositories_checked);
     if (report.do_not_boot_by_loader_alone != 0)
         text += fmt::format("by a grub.cfg that reads /loader/entries alone {} states would not boot\n",
                             report.do_not_boot_by_loader_alone);

@@ -56,6 +56,8 @@ struct ReplayReport {
     std::vector<BootReport> boots;
     std::uint64_t do_not_boot_by_loader_alone = 0; ///< stock: with a grub.cfg that reads /loader/entries only
     std::uint64_t fsck_runs = 0;
+    std::uint64_t bios_areas = 0;           ///< different contents of boot sector and BIOS boot partition
+    std::uint64_t esps = 0;                 ///< different contents of the ESP
     std::uint64_t damages_tried = 0;        ///< done on purpose, to see whether the checker finds them
     std::uint64_t recoveries_compared = 0;  ///< with e2fsprogs' replay of the journal
     std::uint64_t repositories_checked = 0; ///< by `ostree fsck`

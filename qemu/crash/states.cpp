@@ -34,8 +34,17 @@ Thoroughness Thoroughness::reduced(std::uint64_t seed) {
             .all_tears_up_to = 2};
 }
 
+Thoroughness Thoroughness::of_lost_flushes(std::uint64_t seed) {
+    return {.seed = seed,
+            .all_subsets_up_to = 4,
+            .leave_out_each = true,
+            .only_each = false,
+            .random_subsets = 8,
+            .all_tears_up_to = 0};
+}
+
 StateWalk::StateWalk(const std::vector<LogEntry>& log, Disk& disk, Thoroughness how)
-    : log_(log), disk_(disk), how_(how), random_(how.seed) {
+    : log_(log), disk_(disk), how_(how), random_(how.seed), ids_(log.size()) {
     for (std::size_t i = 0; i < log.size(); ++i)
         if (log[i].sector + log[i].sectors > disk.sectors())
             throw base::Error(fmt::format("write log: entry {} leaves the disk", i));
@@ -44,9 +53,12 @@ StateWalk::StateWalk(const std::vector<LogEntry>& log, Disk& disk, Thoroughness 
 void StateWalk::apply(std::size_t entry, std::uint64_t sectors) {
     static constexpr std::array<std::uint8_t, sector_size> zeros{};
     const LogEntry& write = log_[entry];
-    for (std::uint64_t i = 0; i < sectors; ++i)
-        disk_.write(write.sector + i,
-                    disk_.contents().number(write.discard ? zeros.data() : write.data + i * sector_size));
+    std::vector<ContentId>& ids = ids_[entry];
+    for (std::uint64_t i = 0; i < sectors; ++i) {
+        if (ids.size() == i)
+            ids.push_back(disk_.contents().number(write.discard ? zeros.data() : write.data + i * sector_size));
+        disk_.write(write.sector + i, ids[i]);
+    }
 }
 
 void StateWalk::make_durable() {
@@ -99,6 +111,8 @@ void StateWalk::visit_torn(std::size_t entry, const std::function<void(const Sta
             tear(there);
         return;
     }
+    if (how_.all_tears_up_to == 0)
+        return;
     tear(1);
     if (how_.all_tears_up_to > 2)
         tear(sectors - 1);

@@ -35,8 +35,10 @@ struct Thoroughness {
     bool leave_out_each = true;
     bool only_each = true;
     std::size_t random_subsets = 32; ///< an epoch
-    std::size_t all_tears_up_to = 8; ///< sectors of a write; of longer ones so many
+    std::size_t all_tears_up_to = 8; ///< sectors of a write; of longer ones so many; 0: nothing is torn
     static Thoroughness reduced(std::uint64_t seed);
+    /// Few states, of those that a lost flush makes possible: to see that there are bad ones among them.
+    static Thoroughness of_lost_flushes(std::uint64_t seed);
 };
 
 /// A log over a disk: walks the states of any of its parts in order.
@@ -69,8 +71,9 @@ private:
     Disk& disk_;
     Thoroughness how_;
     std::mt19937_64 random_;
-    std::vector<Write> epoch_; ///< the writes since the last flush, in order
-    std::size_t next_ = 0;     ///< first entry that is not in the epoch nor durable
+    std::vector<std::vector<ContentId>> ids_; ///< by entry: of its sectors, as far as they were written once
+    std::vector<Write> epoch_;                ///< the writes since the last flush, in order
+    std::size_t next_ = 0;                    ///< first entry that is not in the epoch nor durable
     std::uint64_t flushes_ = 0;
     std::uint64_t states_ = 0;
 };
