@@ -127,6 +127,38 @@ BOOST_AUTO_TEST_CASE(one_shutdown_at_a_time_and_a_dead_engined_does_not_stop_it)
     BOOST_TEST(machine.file("/var/lib/fake-engine/log").find("\nfinalize start pid=") != std::string::npos);
 }
 
+BOOST_AUTO_TEST_CASE(one_boot_loader_job_at_a_time_and_none_in_a_shutdown) {
+    NamespaceMachine machine({.mode = "stubborn"});
+    machine.wait_until("engined runs", [&] { return machine.status().engine_pid > 0; });
+    // Stands for updaterd: says how it was called, and stays until somebody writes into the pipe.
+    machine.run("cd /var/lib/fake-engine && busybox mkfifo hold && busybox printf '%s\\n' '#!/usr/bin/sh' "
+                "'[ $1 = --finalize ] && exit' 'echo \"$*\" >>/var/lib/fake-engine/jobs' "
+                "'read line </var/lib/fake-engine/hold' >updaterd && busybox chmod 755 updaterd && "
+                "busybox mv updaterd /usr/bin/updaterd");
+    const auto refused = [&](std::uint64_t job, int error) {
+        BOOST_CHECK_EXCEPTION(machine.connect().boot_loader(static_cast<init::BootLoaderJob>(job)), base::Error,
+                              [&](const base::Error& thrown) { return thrown.error() == error; });
+    };
+    refused(3, EINVAL);
+    refused(UINT64_MAX, EINVAL);
+    const std::string jobs = "/var/lib/fake-engine/jobs";
+    machine.connect().boot_loader(init::BootLoaderJob::look);
+    machine.wait_until("it runs", [&] { return machine.file(jobs) == "--boot-loader look\n"; });
+    refused(static_cast<std::uint64_t>(init::BootLoaderJob::update), EBUSY);
+    machine.run("echo >/var/lib/fake-engine/hold");
+    machine.wait_until("the next one is taken", [&] {
+        machine.connect().boot_loader(init::BootLoaderJob::update);
+        return true;
+    });
+    machine.wait_until("it runs", [&] { return machine.file(jobs).ends_with("\n--boot-loader update\n"); });
+    machine.run("echo >/var/lib/fake-engine/hold");
+    machine.connect().poweroff("a test");
+    machine.wait_until("it stops", [&] { return machine.status().shutdown_state == init::ShutdownState::engine; });
+    refused(static_cast<std::uint64_t>(init::BootLoaderJob::look), EBUSY);
+    machine.run("kill -9 $(pidof engined)");
+    BOOST_TEST(machine.wait_for_end().signal == SIGINT);
+}
+
 BOOST_AUTO_TEST_CASE(a_trial_ends_when_the_revision_is_good) {
     const NamespaceMachine machine({.kernel_arguments = trial_arguments, .ok_revision = "ffffffffffffffff"});
     machine.wait_until_running();

@@ -77,6 +77,16 @@ std::vector<std::uint64_t> FakeInit::trials() const {
     return trials_;
 }
 
+std::vector<std::uint64_t> FakeInit::boot_loader_jobs() const {
+    const std::lock_guard lock(mutex_);
+    return boot_loader_jobs_;
+}
+
+void FakeInit::on_boot_loader(std::function<void()> job) {
+    const std::lock_guard lock(mutex_);
+    on_boot_loader_ = std::move(job);
+}
+
 void FakeInit::serve() {
     for (;;) {
         const base::UniqueFd peer(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
@@ -93,6 +103,11 @@ void FakeInit::serve() {
                     reboots_.push_back(text);
                 else if (message.operation == static_cast<std::uint16_t>(init::Operation::trial_length))
                     trials_.push_back(message.argument);
+                else if (message.operation == static_cast<std::uint16_t>(init::Operation::boot_loader)) {
+                    boot_loader_jobs_.push_back(message.argument);
+                    if (on_boot_loader_)
+                        on_boot_loader_();
+                }
             }
             message.length = 0;
             message.error = 0;

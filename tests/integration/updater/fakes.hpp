@@ -1,6 +1,7 @@
 // Stand-ins for engined's health API and for init's socket.
 #pragma once
 #include <atomic>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -34,6 +35,9 @@ public:
     std::vector<std::string> good_revisions() const;
     std::vector<std::string> reboots() const;
     std::vector<std::uint64_t> trials() const; ///< seconds
+    std::vector<std::uint64_t> boot_loader_jobs() const;
+    /// Stands for the host's half of such a job.
+    void on_boot_loader(std::function<void()> job);
 
 private:
     void serve();
@@ -42,6 +46,8 @@ private:
     std::vector<std::string> good_;
     std::vector<std::string> reboots_;
     std::vector<std::uint64_t> trials_;
+    std::vector<std::uint64_t> boot_loader_jobs_;
+    std::function<void()> on_boot_loader_;
     std::thread thread_;
 };
 

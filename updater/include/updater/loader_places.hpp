@@ -51,6 +51,8 @@ private:
 
 /// UEFI: EFI/BOOT/BOOTX64.EFI below a mounted ESP. The new image is written beside it, flushed and read back, and takes
 /// its name; the old one's clusters are not freed before that is on the disk.
+/// Throws base::Error when there is no room for another image; removes what an update that was cut off left.
+void prepare_efi(const std::string& esp, const CarriedLoader& loader);
 InstalledLoader look_at_efi(const std::string& esp, const KnownLoaders& known);
 void install_efi(const std::string& esp, const CarriedLoader& loader);
 

@@ -105,6 +105,8 @@ private:
     }
 
     void install() {
+        if (!is_current(esp_found_))
+            prepare_efi(esp_->path(), *carried_); // before anything else is changed
         install_loader_files(grub_, *carried_);
         flush_boot(paths_.boot, paths_.root); // GRUB reads without the journal
         verify_loader_files(grub_, carried_->manifest);

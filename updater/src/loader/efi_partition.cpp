@@ -43,11 +43,15 @@ InstalledLoader look_at_efi(const std::string& esp, const KnownLoaders& known) {
     return {LoaderState::unknown, {}, "no boot loader that is known here: damaged, or older than they are told apart"};
 }
 
+void prepare_efi(const std::string& esp, const CarriedLoader& loader) {
+    ::unlink(new_image_in(esp).c_str());
+    require_room(esp, loader.efi_image.size() + room_beside);
+}
+
 void install_efi(const std::string& esp, const CarriedLoader& loader) {
     const std::string directory = esp + "/EFI/BOOT";
     base::make_directories(directory);
-    ::unlink(new_image_in(esp).c_str()); // of an update that was cut off
-    require_room(esp, loader.efi_image.size() + room_beside);
+    prepare_efi(esp, loader);
     const base::UniqueFd root = base::open_file(esp, O_RDONLY | O_DIRECTORY);
     {
         base::UniqueFd file = base::open_file(new_image_in(esp), O_RDWR | O_CREAT | O_EXCL, 0644);
