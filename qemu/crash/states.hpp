@@ -50,6 +50,8 @@ public:
     /// its changes back. Parts have to be walked in ascending order: afterwards everything before `last` is on the disk
     /// as far as flushed, and the rest is kept for the next part.
     void walk(std::size_t first, std::size_t last, const std::function<void(const State&)>& visit);
+    /// The disk has everything before `entry`, durably: another walk has been there. Before the first `walk`.
+    void begin_at(std::size_t entry) noexcept { next_ = entry; }
     /// As if everything up to `entry` had been flushed, for `look` only.
     void look_at(std::size_t entry, const std::function<void()>& look);
 

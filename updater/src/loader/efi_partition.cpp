@@ -53,24 +53,25 @@ void install_efi(const std::string& esp, const CarriedLoader& loader) {
     base::make_directories(directory);
     prepare_efi(esp, loader);
     const base::UniqueFd root = base::open_file(esp, O_RDONLY | O_DIRECTORY);
-    {
-        base::UniqueFd file = base::open_file(new_image_in(esp), O_RDWR | O_CREAT | O_EXCL, 0644);
-        base::write_all(file.get(), loader.efi_image, new_image_in(esp));
-        base::check(::fsync(file.get()), "fsync " + new_image_in(esp));
-        sync_file_system(root.get(), esp);
-        forget_cached(file.get());
-        base::check(::lseek(file.get(), 0, SEEK_SET), "lseek " + new_image_in(esp));
-        if (base::read_fd(file.get(), max_image, new_image_in(esp)) != loader.efi_image)
-            throw base::Error(EIO, new_image_in(esp) + ": not on the disk what was written");
-        base::checked_close(std::move(file), new_image_in(esp));
-    }
-    // Held open: its clusters stay taken, so that nothing is written over them while the directory may still name it.
+    base::UniqueFd file = base::open_file(new_image_in(esp), O_RDWR | O_CREAT | O_EXCL, 0644);
+    base::write_all(file.get(), loader.efi_image, new_image_in(esp));
+    base::check(::fsync(file.get()), "fsync " + new_image_in(esp));
+    sync_file_system(root.get(), esp);
+    forget_cached(file.get());
+    base::check(::lseek(file.get(), 0, SEEK_SET), "lseek " + new_image_in(esp));
+    if (base::read_fd(file.get(), max_image, new_image_in(esp)) != loader.efi_image)
+        throw base::Error(EIO, new_image_in(esp) + ": not on the disk what was written");
+    // Held open: its clusters are not freed while the directory on the disk may still name it.
     base::UniqueFd old(::open(image_in(esp).c_str(), O_RDONLY | O_CLOEXEC));
     base::check(::rename(new_image_in(esp).c_str(), image_in(esp).c_str()), "rename to " + image_in(esp));
+    // Linux keeps a FAT file's directory entry in its inode: the directory's fsync does not write it, syncfs does and
+    // does not make the disk flush, the file's own does both (fs/fat/file.c, fat_file_fsync).
+    base::check(::fsync(file.get()), "fsync " + image_in(esp));
     base::sync_directory(directory);
-    sync_file_system(root.get(), esp);
     old.reset();
     sync_file_system(root.get(), esp);
+    base::check(::fsync(file.get()), "fsync " + image_in(esp));
+    base::checked_close(std::move(file), image_in(esp));
 }
 
 MountedEsp::MountedEsp(const std::string& device, bool writable) : directory_("esp", "/run") {
