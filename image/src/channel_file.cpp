@@ -47,6 +47,14 @@ std::string ChannelFile::serialize() const {
     if (!minimum_version.empty())
         object["minimum_version"] = minimum_version;
     object["deltas"] = std::move(list);
+    json::array former;
+    for (const FormerRelease& release : history) {
+        json::object item{{"version", release.version}, {"commit", release.commit}};
+        if (!release.minimum_version.empty())
+            item["minimum_version"] = release.minimum_version;
+        former.push_back(std::move(item));
+    }
+    object["history"] = std::move(former);
     return lines_of(object);
 }
 
@@ -66,6 +74,11 @@ ChannelFile ChannelFile::parse(std::string_view text, const std::string& name) {
         channel.deltas.push_back({delta.required_string("from"), delta.required_string("to"),
                                   size_member(delta, "size"), size_member(delta, "superblock_size"),
                                   delta.required_string("sha256")});
+    }
+    for (const json::value& item : root.array("history")) {
+        const base::JsonObject release(item, name + ": history");
+        channel.history.push_back(
+            {release.required_string("version"), release.required_string("commit"), release.string("minimum_version")});
     }
     return channel;
 }

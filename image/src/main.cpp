@@ -6,7 +6,7 @@
 
 #include <CLI/CLI.hpp>
 
-#include "base/cli.hpp"
+#include "base/command_line.hpp"
 #include "base/error.hpp"
 #include "base/files.hpp"
 #include "base/json.hpp"
@@ -160,7 +160,7 @@ int main(int argc, char** argv) {
         try {
             app.parse(argc, argv);
         } catch (const CLI::ParseError& error) {
-            return app.exit(error) == 0 ? 0 : 2;
+            return base::end_of_parse(app, error);
         }
         return 0;
     });

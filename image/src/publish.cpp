@@ -19,6 +19,7 @@ constexpr unsigned default_expiry_days = 90;
 constexpr std::int64_t day = 86'400;
 constexpr std::size_t max_file = 64 * 1024;
 constexpr std::size_t max_deltas = 64;
+constexpr std::size_t max_history = 100;
 constexpr std::uint64_t max_delta_object = 32ULL << 20; // a host has it in memory as a whole
 
 std::string channel_path(const std::string& repository, const std::string& stream) {
@@ -48,6 +49,38 @@ KeySetFile parse_key_set(const std::string& file, const std::string& name) {
 void write_file(const std::string& path, const std::string& content) {
     base::make_directories(fs::path(path).parent_path().string());
     base::write_durable(path, content);
+}
+
+/// What hosts get by its version, besides what is offered now.
+std::vector<FormerRelease> history_after(const ChannelFile& before, const ChannelFile& now,
+                                         const Repository& repository, const std::vector<std::string>& forget) {
+    std::vector<FormerRelease> all{{before.version, before.commit, before.minimum_version}};
+    all.insert(all.end(), before.history.begin(), before.history.end());
+    std::vector<FormerRelease> kept;
+    for (FormerRelease& release : all) {
+        const bool again = release.commit == now.commit || release.version == now.version ||
+                           std::any_of(kept.begin(), kept.end(),
+                                       [&](const FormerRelease& newer) { return newer.version == release.version; });
+        const bool forgotten = std::find(forget.begin(), forget.end(), release.version) != forget.end();
+        if (!again && !forgotten && kept.size() < max_history && repository.has_commit(release.commit))
+            kept.push_back(std::move(release));
+    }
+    return kept;
+}
+
+/// A host that has read the file before this one may be fetching its delta.
+void prune_deltas(Repository& repository, const std::optional<ChannelFile>& before) {
+    std::vector<DeltaFile> listed = before ? before->deltas : std::vector<DeltaFile>{};
+    const std::string top = repository.path() + "/atoll/channels";
+    for (const fs::directory_entry& item : fs::recursive_directory_iterator(top)) {
+        if (!item.is_regular_file())
+            continue;
+        const std::optional<ChannelFile> other =
+            load_channel(repository.path(), fs::relative(item.path(), top).string());
+        listed.insert(listed.end(), other->deltas.begin(), other->deltas.end());
+    }
+    if (const std::size_t removed = repository.keep_deltas(listed); removed > 0)
+        base::log_info("{} static delta(s) removed that no stream offers any more", removed);
 }
 
 } // namespace
@@ -91,8 +124,17 @@ std::string write_channel(Repository& repository, const std::string& stream, con
     if (channel.deltas.size() > max_deltas)
         throw base::Error(
             fmt::format("{} static deltas: more than {} are not read by hosts", channel.deltas.size(), max_deltas));
+    if (before)
+        channel.history = history_after(*before, channel, repository, options.forget);
+    const std::string text = channel.serialize();
+    const std::string file = sign_text("channel", text, keys);
+    if (file.size() > max_file)
+        throw base::Error(fmt::format("the channel file of {} would be {} bytes, and hosts read no more than {}; "
+                                      "--forget versions that nobody needs",
+                                      stream, file.size(), max_file));
     const std::string path = channel_path(repository.path(), stream);
-    write_file(path, sign_text("channel", channel.serialize(), keys));
+    write_file(path, file);
+    prune_deltas(repository, before);
     return path;
 }
 

@@ -79,6 +79,8 @@ void add_channel_options(CLI::App& command, ChannelOptions& options) {
                        "hosts older than this have to go through it first; \"\" for none");
     command.add_option("--delta-from", options.delta_from,
                        "commit to make a static delta from, besides the release offered before (repeatable)");
+    command.add_option("--forget", options.forget,
+                       "version offered before that hosts shall not get any more (repeatable)");
     command.add_flag("--no-deltas{false}", options.deltas, "no static delta from the release offered before");
 }
 

@@ -159,6 +159,28 @@ std::string Repository::resolve(const std::string& ref) const {
     return GString_(commit).get();
 }
 
+std::size_t Repository::keep_deltas(const std::vector<DeltaFile>& listed) {
+    std::set<std::string> kept;
+    for (const DeltaFile& delta : listed)
+        kept.insert(delta_directory(delta.from, delta.to));
+    namespace fs = std::filesystem;
+    std::vector<std::string> removed;
+    const std::string top = path_ + "/deltas";
+    if (!fs::is_directory(top))
+        return 0;
+    for (const fs::directory_entry& group : fs::directory_iterator(top)) {
+        for (const fs::directory_entry& delta : fs::directory_iterator(group.path())) {
+            const std::string name =
+                "deltas/" + group.path().filename().string() + "/" + delta.path().filename().string();
+            if (!kept.contains(name))
+                removed.push_back(name);
+        }
+    }
+    for (const std::string& name : removed)
+        base::remove_tree(path_ + "/" + name);
+    return removed.size();
+}
+
 std::uint64_t Repository::largest_new_object(const std::string& from, const std::string& to) const {
     std::set<std::string> old;
     std::uint64_t largest = 0;

@@ -5,7 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
-#include "base/cli.hpp"
+#include "base/command_line.hpp"
 #include "base/error.hpp"
 #include "init/client.hpp"
 
@@ -165,7 +165,7 @@ int run(int argc, char** argv) {
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? 0 : 2;
+        return base::end_of_parse(app, error);
     }
     return 0;
 }

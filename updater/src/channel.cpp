@@ -53,6 +53,17 @@ ChannelDelta parse_delta(const base::JsonObject& object) {
     return delta;
 }
 
+ChannelRelease parse_release(const base::JsonObject& object) {
+    ChannelRelease release;
+    release.version = object.required_string("version");
+    require_version(object, "version", release.version);
+    release.commit = required_commit(object, "commit");
+    release.minimum_version = object.string("minimum_version");
+    if (!release.minimum_version.empty())
+        require_version(object, "minimum_version", release.minimum_version);
+    return release;
+}
+
 } // namespace
 
 Channel Channel::parse(std::string_view text, const std::string& name) {
@@ -65,14 +76,9 @@ Channel Channel::parse(std::string_view text, const std::string& name) {
     channel.stream = root.required_string("stream");
     if (!is_valid_ref(channel.stream))
         throw base::Error(name + ": stream: not the name of a stream");
-    channel.version = root.required_string("version");
-    require_version(root, "version", channel.version);
-    channel.commit = required_commit(root, "commit");
+    channel.release = parse_release(root);
     channel.issued = required_integer(root, "issued", 1, latest_time);
     channel.expires = required_integer(root, "expires", channel.issued, latest_time);
-    channel.minimum_version = root.string("minimum_version");
-    if (!channel.minimum_version.empty())
-        require_version(root, "minimum_version", channel.minimum_version);
     if (root.has("rollout"))
         channel.rollout = static_cast<unsigned>(required_integer(root, "rollout", 0, 100));
     const base::json::array& deltas = root.array("deltas");
@@ -80,14 +86,35 @@ Channel Channel::parse(std::string_view text, const std::string& name) {
         throw base::Error(fmt::format("{}: deltas: more than {}", name, max_deltas));
     for (const base::json::value& item : deltas)
         channel.deltas.push_back(parse_delta(base::JsonObject(item, name + ": deltas")));
+    const base::json::array& history = root.array("history");
+    if (history.size() > max_history)
+        throw base::Error(fmt::format("{}: history: more than {}", name, max_history));
+    for (const base::json::value& item : history)
+        channel.history.push_back(parse_release(base::JsonObject(item, name + ": history")));
     return channel;
 }
 
-const ChannelDelta* Channel::delta_from(std::string_view from) const noexcept {
-    const auto found = std::find_if(deltas.begin(), deltas.end(), [&](const ChannelDelta& delta) {
-        return delta.from == from && delta.to == commit;
-    });
+const ChannelDelta* Channel::delta(std::string_view from, std::string_view to) const noexcept {
+    const auto found = std::find_if(deltas.begin(), deltas.end(),
+                                    [&](const ChannelDelta& delta) { return delta.from == from && delta.to == to; });
     return found == deltas.end() ? nullptr : &*found;
+}
+
+const ChannelRelease& Channel::find(const std::string& version) const {
+    if (release.version == version)
+        return release;
+    const auto found = std::find_if(history.begin(), history.end(),
+                                    [&](const ChannelRelease& before) { return before.version == version; });
+    if (found != history.end())
+        return *found;
+    constexpr std::size_t shown = 10;
+    std::string others;
+    for (std::size_t index = 0; index < std::min(history.size(), shown); ++index)
+        others += (index == 0 ? ", and before it " : ", ") + history[index].version;
+    if (history.size() > shown)
+        others += fmt::format(" and {} more", history.size() - shown);
+    throw base::Error(
+        fmt::format("{} has no version {}: it offers {}{}", stream, plain_text(version, 100), release.version, others));
 }
 
 std::string channel_path(const std::string& stream) {
@@ -108,11 +135,16 @@ std::int64_t require_usable(const Channel& channel, const ChannelFacts& facts) {
         throw base::Error(fmt::format("the channel file of {} expired at {}, and it is {} at least: the server, or "
                                       "whoever is between, may be withholding updates",
                                       facts.stream, channel.expires, now));
-    if (!channel.minimum_version.empty() && !facts.booted_version.empty() &&
-        compare_versions(facts.booted_version, channel.minimum_version) < 0)
-        throw base::Error(fmt::format("version {} of {} cannot be installed over {}: go through version {} first",
-                                      channel.version, facts.stream, facts.booted_version, channel.minimum_version));
     return now;
+}
+
+void require_reachable(const ChannelRelease& release, const std::string& booted_version) {
+    if (!release.minimum_version.empty() && !booted_version.empty() &&
+        compare_versions(booted_version, release.minimum_version) < 0)
+        throw base::Error(fmt::format("version {} cannot be installed over {}: go through version {} first "
+                                      "(updatectl deploy {})",
+                                      release.version, booted_version, release.minimum_version,
+                                      release.minimum_version));
 }
 
 unsigned rollout_place(std::string_view machine_id, std::string_view stream, std::string_view version) {
@@ -131,7 +163,7 @@ unsigned rollout_place(std::string_view machine_id, std::string_view stream, std
 }
 
 bool is_in_rollout(const Channel& channel, std::string_view machine_id) {
-    return rollout_place(machine_id, channel.stream, channel.version) < channel.rollout * (places / 100);
+    return rollout_place(machine_id, channel.stream, channel.release.version) < channel.rollout * (places / 100);
 }
 
 } // namespace updater

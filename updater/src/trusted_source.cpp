@@ -35,8 +35,7 @@ void TrustedSource::follow_keys() {
     }
 }
 
-Channel TrustedSource::channel(const std::string& stream, const std::string& booted_version,
-                               std::int64_t booted_timestamp) {
+Channel TrustedSource::channel(const std::string& stream, std::int64_t booted_timestamp) {
     const std::string path = channel_path(stream);
     const base::SignedText file = base::SignedText::parse(remote_.fetch(path, Channel::max_bytes), "channel", path);
     trust_.require(file.message(), file.signatures, path);
@@ -47,7 +46,6 @@ Channel TrustedSource::channel(const std::string& stream, const std::string& boo
     facts.floor = std::max(booted_timestamp, state_.time);
     if (const auto seen = state_.issued.find(stream); seen != state_.issued.end())
         facts.last_issued = seen->second;
-    facts.booted_version = booted_version;
     TrustState next = state_;
     next.time = require_usable(channel, facts);
     next.issued[stream] = channel.issued;

@@ -2,7 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
-#include "base/cli.hpp"
+#include "base/command_line.hpp"
 #include "base/error.hpp"
 #include "base/http/client.hpp"
 #include "base/json.hpp"
@@ -204,7 +204,7 @@ int main(int argc, char** argv) {
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? 0 : 2;
+        return base::end_of_parse(app, error);
     }
     return base::run_main("enginectl", [&] {
         EngineClient engine(socket);

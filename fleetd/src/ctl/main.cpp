@@ -3,7 +3,7 @@
 
 #include <cstdlib>
 
-#include "base/cli.hpp"
+#include "base/command_line.hpp"
 #include "base/config_reader.hpp"
 #include "ctl/commands.hpp"
 
@@ -64,7 +64,7 @@ public:
         try {
             app_.parse(argc, argv);
         } catch (const CLI::ParseError& error) {
-            return app_.exit(error) == 0 ? 0 : 2;
+            return base::end_of_parse(app_, error);
         }
         options_.command.timeout = std::chrono::seconds(options_.timeout);
         try {

@@ -17,6 +17,13 @@ struct DeltaFile {
     std::string sha256; ///< of the superblock
 };
 
+/// A release that was offered before, and that hosts still get by its version.
+struct FormerRelease {
+    std::string version;
+    std::string commit;
+    std::string minimum_version; ///< empty: none
+};
+
 struct ChannelFile {
     std::string stream;
     std::string version;
@@ -26,6 +33,7 @@ struct ChannelFile {
     std::string minimum_version; ///< empty: none
     unsigned rollout = 100;      ///< percent of the hosts
     std::vector<DeltaFile> deltas;
+    std::vector<FormerRelease> history; ///< newest first
 
     /// JSON, one member a line.
     std::string serialize() const;

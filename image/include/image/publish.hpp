@@ -16,10 +16,13 @@ struct ChannelOptions {
     std::optional<std::string> minimum_version; ///< "" removes it; default: as before
     std::vector<std::string> delta_from;        ///< commits to make static deltas from
     bool deltas = true;                         ///< false: none, also not from the release before
+    std::vector<std::string> forget;            ///< versions offered before that hosts shall not get any more
 };
 
 /// Offers a commit of the repository on a stream, with static deltas from `delta_from` and the release that was offered
-/// before; deltas to this commit that were offered before stay. Returns the file's path.
+/// before; deltas to this commit that were offered before stay. What was offered before can still be had by its
+/// version, as long as the repository has it. Removes deltas that neither this nor the file before lists, nor another
+/// stream's. Returns the file's path.
 std::string write_channel(Repository& repository, const std::string& stream, const std::string& commit,
                           const ChannelOptions& options, const std::vector<SigningKey>& keys);
 

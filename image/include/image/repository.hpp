@@ -47,6 +47,8 @@ public:
     /// Makes the static delta between two commits, in files of at most some MiB each, so that a host needs little
     /// memory for each and what came before a broken connection is of use.
     DeltaFile make_delta(const std::string& from, const std::string& to);
+    /// Removes all other static deltas; returns how many.
+    std::size_t keep_deltas(const std::vector<DeltaFile>& listed);
     void set_ref(const std::string& ref, const std::string& commit);
     void update_summary();
 

@@ -114,6 +114,32 @@ BOOST_AUTO_TEST_CASE(not_for_this_host) {
     BOOST_TEST(is_staged(second));
 }
 
+BOOST_AUTO_TEST_CASE(a_release_offered_before) {
+    const std::string third = publish({.version = "3", .program = "three", .signers = {&key}});
+    const auto offer_third = [&](const std::string& version, const std::string& commit) {
+        offer({.version = "3",
+               .commit = third,
+               .minimum_version = "2",
+               .rollout = 0,
+               .history = fmt::format(R"([{{"version":"{}","commit":"{}"}}])", version, commit)},
+              {&key});
+    };
+    offer_third("2", second);
+    require_refused("go through version 2 first");
+    require_refused("atoll/stable has no version 7: it offers 3, and before it 2", {"--release", "7"});
+    require_refused("go through version 2 first", {"--release", "3"});
+    offer_third("2.5", second);
+    require_refused("version '2', where the channel file says 2.5", {"--release", "2.5"});
+    offer_third("0.9", publish({.version = "0.9", .program = "old", .signers = {&key}}));
+    require_refused("downgrades have to be asked for", {"--release", "0.9"});
+    offer_third("2", publish({.version = "2", .program = "another", .signers = {&stranger}}));
+    require_refused("of which 0 by a trusted key", {"--release", "2"});
+    // Named, it is this host's turn whatever the rollout says.
+    offer_third("2", second);
+    require_taken({"--release", "2"});
+    BOOST_TEST(is_staged(second));
+}
+
 BOOST_AUTO_TEST_CASE(what_was_seen_is_not_guessed) {
     require_taken({"--metadata-only"});
     base::write_durable(paths.trust_file(), "{");

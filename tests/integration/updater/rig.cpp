@@ -212,9 +212,9 @@ void Rig::offer(const Offer& offer, const std::vector<const SigningKey*>& signer
     issued_ = offer.issued != 0 ? offer.issued : std::max<std::int64_t>(issued_ + 10, 1'800'000'000);
     std::string text =
         fmt::format(R"({{"format":1,"stream":"{}","version":"{}","commit":"{}","issued":{},"expires":{},"rollout":{},)"
-                    R"("deltas":{},"minimum_version":"{}"}})",
+                    R"("deltas":{},"minimum_version":"{}","history":{}}})",
                     offer.stream, offer.version, offer.commit, issued_, offer.expires, offer.rollout, offer.deltas,
-                    offer.minimum_version);
+                    offer.minimum_version, offer.history);
     write_signed("channels/" + offer.stream, "channel", text, signers);
 }
 

@@ -52,7 +52,8 @@ struct Offer {
     std::int64_t expires = 4'000'000'000;
     std::string minimum_version;
     int rollout = 100;
-    std::string deltas = "[]"; ///< JSON
+    std::string deltas = "[]";  ///< JSON
+    std::string history = "[]"; ///< JSON
 };
 
 class Rig {

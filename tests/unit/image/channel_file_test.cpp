@@ -94,6 +94,44 @@ BOOST_AUTO_TEST_CASE(a_channel_moves_on) {
     BOOST_TEST(read_channel(repository).deltas.empty());
 }
 
+BOOST_AUTO_TEST_CASE(releases_offered_before_stay_and_their_deltas_go) {
+    const base::TempDir directory;
+    Repository repository = Repository::open_or_create(directory / "repo");
+    const std::vector<SigningKey> keys = some_keys(1);
+    std::vector<std::string> commits;
+    for (const char* version : {"1", "2", "3"})
+        commits.push_back(commit_of(repository, directory, version));
+    const auto deltas = [&] {
+        std::size_t count = 0;
+        for (const auto& item : std::filesystem::recursive_directory_iterator(repository.path() + "/deltas"))
+            count += item.path().filename() == "superblock" ? 1 : 0;
+        return count;
+    };
+    write_channel(repository, "atoll/test", commits[0], {.minimum_version = "0.5"}, keys);
+    BOOST_TEST(read_channel(repository).history.empty());
+    write_channel(repository, "atoll/test", commits[1], {.minimum_version = ""}, keys);
+    write_channel(repository, "atoll/other", commits[1], {.delta_from = {commits[0]}}, keys);
+    write_channel(repository, "atoll/test", commits[2], {}, keys);
+    const ChannelFile third = read_channel(repository);
+    BOOST_TEST_REQUIRE(third.history.size() == 2U);
+    BOOST_TEST(third.history[0].version == "2");
+    BOOST_TEST(third.history[0].minimum_version.empty());
+    BOOST_TEST(third.history[1].commit == commits[0]);
+    BOOST_TEST(third.history[1].minimum_version == "0.5");
+    BOOST_TEST(deltas() == 2U);
+    // The other stream's delta stays; ours goes when no file lists it, nor the one before.
+    write_channel(repository, "atoll/test", commits[2], {.deltas = false, .forget = {"1"}}, keys);
+    BOOST_TEST(read_channel(repository).history.size() == 1U);
+    BOOST_TEST(deltas() == 2U);
+    write_channel(repository, "atoll/test", commits[2], {.deltas = false}, keys);
+    BOOST_TEST(deltas() == 1U);
+    // Back to an older one: what was offered between is history now, and the older one is not.
+    write_channel(repository, "atoll/test", commits[1], {.deltas = false}, keys);
+    const ChannelFile back = read_channel(repository);
+    BOOST_TEST_REQUIRE(back.history.size() == 1U);
+    BOOST_TEST(back.history[0].version == "3");
+}
+
 BOOST_AUTO_TEST_CASE(key_sets_hand_over) {
     const base::TempDir directory;
     const std::vector<SigningKey> keys = some_keys(2);

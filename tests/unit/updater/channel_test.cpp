@@ -25,7 +25,6 @@ ChannelFacts facts() {
     ChannelFacts known;
     known.stream = "atoll/stable";
     known.clock = 1500;
-    known.booted_version = "1.9";
     return known;
 }
 
@@ -47,13 +46,42 @@ BOOST_AUTO_TEST_CASE(read) {
         text(R"(,"rollout":20,"minimum_version":"1.5","from_the_future":[{}],"deltas":[{"from":")" + other +
              R"(","to":")" + commit + R"(","size":300,"superblock_size":100,"sha256":")" + other + R"("}])"),
         "channel");
-    BOOST_TEST(parsed.version == "2.0");
+    BOOST_TEST(parsed.release.version == "2.0");
     BOOST_TEST(parsed.rollout == 20U);
-    BOOST_TEST(parsed.minimum_version == "1.5");
-    BOOST_TEST_REQUIRE(parsed.delta_from(other) != nullptr);
-    BOOST_TEST(parsed.delta_from(other)->size == 300U);
-    BOOST_TEST(parsed.delta_from(commit) == nullptr);
+    BOOST_TEST(parsed.release.minimum_version == "1.5");
+    BOOST_TEST_REQUIRE(parsed.delta(other, commit) != nullptr);
+    BOOST_TEST(parsed.delta(other, commit)->size == 300U);
+    BOOST_TEST(parsed.delta(commit, commit) == nullptr);
     BOOST_TEST(Channel::parse(text(), "channel").rollout == 100U);
+}
+
+BOOST_AUTO_TEST_CASE(releases_offered_before) {
+    const auto release = [](const std::string& version, const std::string& more = {}) {
+        return R"({"version":")" + version + R"(","commit":")" + other + "\"" + more + "}";
+    };
+    const auto history = [](const std::string& members) {
+        return text(R"(,"history":[)" + members + "]");
+    };
+    const Channel parsed =
+        Channel::parse(history(release("1.9", R"(,"minimum_version":"1.5")") + "," + release("1.0")), "channel");
+    BOOST_TEST(parsed.find("2.0").commit == commit);
+    BOOST_TEST(parsed.find("1.9").commit == other);
+    BOOST_TEST(parsed.find("1.9").minimum_version == "1.5");
+    BOOST_CHECK_EXCEPTION(parsed.find("7"), base::Error, [](const base::Error& error) {
+        return error.what() == std::string("atoll/stable has no version 7: it offers 2.0, and before it 1.9, 1.0");
+    });
+    BOOST_CHECK_NO_THROW(require_reachable(parsed.find("1.9"), "1.5"));
+    BOOST_CHECK_NO_THROW(require_reachable(parsed.find("1.9"), ""));
+    BOOST_CHECK_NO_THROW(require_reachable(parsed.find("1.0"), "0.1"));
+    BOOST_CHECK_EXCEPTION(require_reachable(parsed.find("1.9"), "1.4"), base::Error, [](const base::Error& error) {
+        return std::string(error.what()).find("go through version 1.5 first") != std::string::npos;
+    });
+    std::string many = release("1");
+    for (std::size_t count = 0; count < Channel::max_history; ++count)
+        many += "," + release("1");
+    for (const std::string& bad :
+         {std::string("1"), std::string("{}"), release("1;2"), release("1", R"(,"minimum_version":1)"), many})
+        BOOST_CHECK_THROW(Channel::parse(history(bad), "channel"), base::Error);
 }
 
 BOOST_AUTO_TEST_CASE(bad_ones_are_refused) {
@@ -90,11 +118,6 @@ BOOST_AUTO_TEST_CASE(what_may_be_used) {
     ChannelFacts known = facts();
     known.stream = "atoll/testing";
     BOOST_TEST(refusal(channel(), known).find("is of stream atoll/stable") != std::string::npos);
-    known = facts();
-    known.booted_version = "1.4";
-    BOOST_TEST(refusal(channel(), known).find("go through version 1.5 first") != std::string::npos);
-    known.booted_version = "1.5";
-    BOOST_TEST(refusal(channel(), known).empty());
     known = facts();
     known.last_issued = 1000;
     BOOST_TEST(refusal(channel(), known).empty()); // the same file again

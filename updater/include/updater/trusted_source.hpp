@@ -22,7 +22,7 @@ public:
     /// has to be; those before it are kept.
     void follow_keys();
     /// The stream's channel file, signed and usable for the booted release (DESIGN.md: what is refused).
-    Channel channel(const std::string& stream, const std::string& booted_version, std::int64_t booted_timestamp);
+    Channel channel(const std::string& stream, std::int64_t booted_timestamp);
     const Trust& trust() const noexcept { return trust_; }
 
 private:

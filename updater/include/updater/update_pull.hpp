@@ -14,6 +14,7 @@ namespace updater {
 struct PullRequest {
     Remote remote;
     std::string ref;                    ///< the stream
+    std::string release;                ///< empty: what the stream offers; else a version that its channel file names
     std::string commit;                 ///< empty: what the stream's channel file names
     std::vector<std::string> host_keys; ///< base64, from the host's configuration
     bool metadata_only = false;         ///< only say whether there is an update

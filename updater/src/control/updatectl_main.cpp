@@ -1,6 +1,6 @@
 #include <CLI/CLI.hpp>
 
-#include "base/cli.hpp"
+#include "base/command_line.hpp"
 #include "commands.hpp"
 
 namespace {
@@ -27,7 +27,7 @@ public:
         try {
             app_.parse(argc, argv);
         } catch (const CLI::ParseError& error) {
-            return app_.exit(error) == 0 ? 0 : 2;
+            return base::end_of_parse(app_, error);
         }
         return command_(arguments_);
     }
@@ -49,7 +49,10 @@ private:
         CLI::App* rebasing = add("rebase", "go to another stream, and follow it from then on", control::rebase);
         rebasing->add_option("STREAM", arguments_.name, "such as atoll/x86_64/testing")->required();
         CLI::App* deploying = add("deploy", "install a certain release at the next reboot", control::deploy);
-        deploying->add_option("RELEASE", arguments_.name, "version of a deployment that is here, or commit (64 digits)")
+        deploying
+            ->add_option(
+                "RELEASE", arguments_.name,
+                "version of a deployment or of what the stream offers or offered before, or commit (64 digits)")
             ->required();
         CLI::App* rolling =
             add("rollback", "boot the deployment before next time, or take that back", control::rollback);

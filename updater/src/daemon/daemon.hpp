@@ -71,8 +71,9 @@ private:
     void upgrade(const BusCall& call);
     struct PullWish {
         bool metadata_only = false;
-        std::string stream; ///< empty: the one this host follows
-        std::string commit; ///< empty: what the stream offers
+        std::string stream;  ///< empty: the one this host follows
+        std::string release; ///< both empty: what the stream offers; a version of it
+        std::string commit;  ///< or any commit of it
     };
     void start_pull(const BusCall& call, const PullWish& wish);
     void on_pull_line(const base::json::object& line);

@@ -34,7 +34,7 @@ void Daemon::rebase(const BusCall& call) {
         throw BusError(error_invalid,
                        fmt::format("{} says that this host follows {}; change update.stream there instead",
                                    paths_.host_yaml, configured));
-    start_pull(call, {.metadata_only = false, .stream = stream, .commit = {}});
+    start_pull(call, {.metadata_only = false, .stream = stream, .release = {}, .commit = {}});
 }
 
 void Daemon::deploy_release(const BusCall& call) {
@@ -54,12 +54,13 @@ void Daemon::deploy_release(const BusCall& call) {
         stage_local(call, std::move(staged), "by its name, from a deployment");
         return;
     }
-    if (!base::is_sha256_hex(wanted))
-        throw BusError(error_not_found,
-                       fmt::format("no deployment of version {}; a release that is not here is named by its commit "
-                                   "(64 hexadecimal digits), or comes with upgrade",
-                                   plain_text(wanted, 100)));
-    start_pull(call, {.metadata_only = false, .stream = {}, .commit = wanted});
+    constexpr std::size_t longest_version = 100;
+    if (wanted.empty() || wanted.size() > longest_version)
+        throw BusError(error_invalid, "deploy: expected a version or a commit");
+    const bool is_commit = base::is_sha256_hex(wanted);
+    start_pull(
+        call,
+        {.metadata_only = false, .stream = {}, .release = is_commit ? "" : wanted, .commit = is_commit ? wanted : ""});
 }
 
 void Daemon::stage_local(const BusCall& call, StagedUpdate staged, const std::string& event) {

@@ -54,6 +54,8 @@ void Daemon::start_pull(const BusCall& call, const PullWish& wish) {
         arguments.emplace_back("--commit");
         arguments.push_back(wish.commit);
     }
+    if (!wish.release.empty())
+        arguments.push_back("--release=" + wish.release); // whatever it begins with
     if (metadata_only)
         arguments.emplace_back("--metadata-only");
     if (call.option("allow-downgrade"))

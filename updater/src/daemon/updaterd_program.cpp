@@ -2,7 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
-#include "base/cli.hpp"
+#include "base/command_line.hpp"
 #include "base/error.hpp"
 #include "base/files.hpp"
 #include "base/log.hpp"
@@ -51,7 +51,7 @@ int run(int argc, char** argv) {
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? 0 : 2;
+        return base::end_of_parse(app, error);
     }
     const Paths paths = Paths::below(root);
     if (paths.is_machine())

@@ -69,7 +69,7 @@ bool is_interruption(const std::string& error) {
 class Partial {
 public:
     Partial(Repository& repository, const Paths& paths, const std::string& commit)
-        : repository_(repository), paths_(paths), file_(paths.state_directory + "/partial.json") {
+        : repository_(repository), paths_(paths), file_(paths.partial_file()) {
         const std::string boot = base::read_file(paths.boot_id, 256);
         std::string old_commit;
         std::string old_boot;
@@ -169,23 +169,27 @@ private:
     std::string choose(PullOutcome& outcome) {
         std::string checksum = request_.commit;
         if (checksum.empty()) {
-            channel_ = source_.channel(request_.ref, booted_.release.version, booted_.timestamp);
-            checksum = channel_->commit;
+            channel_ = source_.channel(request_.ref, booted_.timestamp);
+            wanted_ = request_.release.empty() ? channel_->release : channel_->find(request_.release);
+            checksum = wanted_->commit;
             base::fault_point("channel_read");
         }
         if (!base::is_sha256_hex(checksum))
             throw base::Error("'" + plain_text(checksum, 100) + "' is not the name of a commit");
-        outcome.release = {channel_ ? channel_->version : "", checksum, ""};
+        outcome.release = {wanted_ ? wanted_->version : "", checksum, ""};
         if (checksum == booted_.release.commit) {
             outcome.release.version = booted_.release.version;
             return {};
         }
+        if (wanted_)
+            require_reachable(*wanted_, booted_.release.version);
         if (std::find(request_.refused.begin(), request_.refused.end(), checksum) != request_.refused.end())
             throw base::Error(
                 fmt::format("commit {} failed on this host before and is not tried again unless forced", checksum));
-        if (channel_ && !request_.ignore_rollout && !is_in_rollout(*channel_, machine_id())) {
+        const bool in_turn = channel_ && request_.release.empty() && !request_.ignore_rollout;
+        if (in_turn && !is_in_rollout(*channel_, machine_id())) {
             outcome.waits = fmt::format("{} is for {} % of the hosts so far, and this one is not among them",
-                                        channel_->version, channel_->rollout);
+                                        wanted_->version, channel_->rollout);
             return {};
         }
         return checksum;
@@ -224,9 +228,9 @@ private:
                                           commit.refs.empty()
                                               ? "does not say which stream it is for (ostree.ref-binding)"
                                               : "signed for another stream than " + request_.ref));
-        if (channel_ && channel_->version != commit.version)
+        if (wanted_ && wanted_->version != commit.version)
             throw base::Error(fmt::format("commit {}: version '{}', where the channel file says {}", commit.checksum,
-                                          plain_text(commit.version, 100), channel_->version));
+                                          plain_text(commit.version, 100), wanted_->version));
         refuse_downgrade(commit);
     }
 
@@ -244,7 +248,7 @@ private:
 
     /// The channel's delta from what is booted when it is smaller than the objects that are missing.
     const ChannelDelta* worthwhile_delta(const MissingContent& missing) const {
-        const ChannelDelta* delta = channel_ ? channel_->delta_from(booted_.release.commit) : nullptr;
+        const ChannelDelta* delta = channel_ ? channel_->delta(booted_.release.commit, wanted_->commit) : nullptr;
         return delta != nullptr && delta->size < missing.download_bytes ? delta : nullptr;
     }
 
@@ -322,8 +326,9 @@ private:
     const PullRequest& request_;
     const PullObserver& observer_;
     TrustedSource source_;
-    std::optional<Channel> channel_; ///< none when a commit was asked for by its name
-    Deployment booted_;              ///< without a commit when it is not known
+    std::optional<Channel> channel_;       ///< none when a commit was asked for by its name
+    std::optional<ChannelRelease> wanted_; ///< of the channel
+    Deployment booted_;                    ///< without a commit when it is not known
 };
 
 } // namespace

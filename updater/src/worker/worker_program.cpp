@@ -11,7 +11,7 @@
 
 #include <CLI/CLI.hpp>
 
-#include "base/cli.hpp"
+#include "base/command_line.hpp"
 #include "base/error.hpp"
 #include "base/files.hpp"
 #include "base/host_config.hpp"
@@ -172,7 +172,9 @@ int run(int argc, char** argv) {
     CLI::App* pulling = add("pull", "fetch and check an update", pull);
     pulling->add_option("--url", arguments.pull.remote.url, "repository")->required();
     pulling->add_option("--ref", arguments.pull.ref, "stream")->required();
-    pulling->add_option("--commit", arguments.pull.commit, "this commit, not what the stream names");
+    CLI::Option* commit =
+        pulling->add_option("--commit", arguments.pull.commit, "this commit, not what the stream names");
+    pulling->add_option("--release", arguments.pull.release, "this version that the stream names")->excludes(commit);
     pulling->add_option("--refuse", arguments.pull.refused, "a commit that failed before")->allow_extra_args(false);
     pulling->add_flag("--metadata-only", arguments.pull.metadata_only, "only look whether there is one");
     pulling->add_flag("--allow-downgrade", arguments.pull.allow_downgrade, "also an older one");
@@ -198,7 +200,7 @@ int run(int argc, char** argv) {
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? 0 : 2;
+        return base::end_of_parse(app, error);
     }
     answers();
     const Paths paths = Paths::below(arguments.call.root);
