@@ -169,6 +169,12 @@ void watch_container(const ContainerState& state, std::chrono::milliseconds inte
     // kernfs reports a change of the file as POLLPRI since the last read; absent without the memory controller.
     const base::UniqueFd memory(openat(group.fd(), "memory.events", O_RDONLY | O_CLOEXEC));
     std::uint64_t kills = at(counters(group, "memory.events"), "oom_kill");
+    const auto report_kills = [&] {
+        const std::uint64_t now = at(counters(group, "memory.events"), "oom_kill");
+        if (now > kills)
+            report(event(state, "oom"));
+        kills = std::max(now, kills);
+    };
     Clock::time_point next = Clock::now();
     for (;;) {
         if (Clock::now() >= next) {
@@ -183,13 +189,12 @@ void watch_container(const ContainerState& state, std::chrono::milliseconds inte
         if (waits[1].revents != 0) {
             char unused[512];
             [[maybe_unused]] const ssize_t size = pread(memory.get(), unused, sizeof unused, 0);
-            const std::uint64_t now = at(counters(group, "memory.events"), "oom_kill");
-            if (now > kills)
-                report(event(state, "oom"));
-            kills = std::max(now, kills);
+            report_kills();
         }
-        if (waits[0].revents != 0)
+        if (waits[0].revents != 0) {
+            report_kills(); // the kernel holds changes of the file back for some milliseconds, the end it tells at once
             return;
+        }
     }
 }
 
