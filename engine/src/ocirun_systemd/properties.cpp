@@ -71,14 +71,17 @@ void append_bits(sd_bus_message* message, const char* property, std::string_view
 }
 
 /// cpu.max, "QUOTA PERIOD" in microseconds; without a quota (" PERIOD") there is none yet. systemd has the part of a
-/// second, and the period. Rounded up: systemd rounds down when it makes the quota of it again.
+/// second, and the period. Rounded up to whole percents: systemd keeps no finer ones over a reload, cuts off the rest,
+/// and takes less than one percent for no quota at all.
 void append_quota(sd_bus_message* message, std::string_view value) {
     const std::size_t space = value.find(' ');
     const std::uint64_t quota = space == 0 ? infinity : number(value.substr(0, space));
     const std::uint64_t period = space == std::string_view::npos ? 100'000 : number(value.substr(space + 1));
     append_number(message, "CPUQuotaPeriodUSec", period);
     const bool none = period == 0 || quota > infinity / 1'000'000 - period;
-    append_number(message, "CPUQuotaPerSecUSec", none ? infinity : (quota * 1'000'000 + period - 1) / period);
+    const std::uint64_t of_second = none ? infinity : (quota * 1'000'000 + period - 1) / period;
+    constexpr std::uint64_t percent = 10'000;
+    append_number(message, "CPUQuotaPerSecUSec", none ? infinity : (of_second + percent - 1) / percent * percent);
 }
 
 } // namespace

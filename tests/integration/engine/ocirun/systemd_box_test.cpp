@@ -35,7 +35,7 @@ create() { oci create "$@" </dev/null >/dev/null; }
 show() { local unit=$1; shift; for name; do systemctl $manager show $unit -p $name; done; }
 units() { systemctl $manager list-units --all --plain --no-legend "$@" | cut -d' ' -f1; }
 seen() { grep -o '0::[^\\]*'; } # the cgroup that the probe reports
-await() { local i; for i in $(seq 400); do "$@" >/dev/null 2>&1 && return; sleep 0.05; done; echo "in vain: $*"; return 1; }
+await() { local i; for i in $(seq 1200); do "$@" >/dev/null 2>&1 && return; sleep 0.05; done; echo "in vain: $*"; return 1; }
 is() { systemctl $manager is-active -q $1; }
 is_not() { ! is $1; }
 manager=--system
@@ -190,14 +190,17 @@ BOOST_AUTO_TEST_CASE(limits_are_properties) {
             'cpu.max=33333 70000' cpuset.cpus=0-1,8 cpuset.mems=0 'io.weight=default 500' hugetlb.2MB.max=0
         show a.scope ControlGroup MemoryMax MemoryLow MemorySwapMax TasksMax CPUWeight CPUQuotaPerSecUSec CPUQuotaPeriodUSec \
             AllowedCPUs AllowedMemoryNodes IOWeight
+        systemctl daemon-reload; show a.scope CPUQuotaPerSecUSec CPUQuotaPeriodUSec
+        ocirun-systemd set a.scope 'cpu.max=1000 200000'; systemctl daemon-reload; show a.scope CPUQuotaPerSecUSec
         ocirun-systemd set a.scope memory.max=max 'cpu.max=max 100000' pids.max=max
         show a.scope MemoryMax CPUQuotaPerSecUSec TasksMax MemoryLow
         ocirun-systemd set a.scope memory.max=1e3; ocirun-systemd set none.scope pids.max=1
         ocirun-systemd stop a.scope; ocirun-systemd stop a.scope; units a.scope
     )") == "ControlGroup=/a.slice/a-b.slice/a.scope\nMemoryMax=67108864\nMemoryLow=4096\nMemorySwapMax=0\nTasksMax=33\n"
-           "CPUWeight=200\nCPUQuotaPerSecUSec=476.186ms\nCPUQuotaPeriodUSec=70ms\nAllowedCPUs=0-1 "
+           "CPUWeight=200\nCPUQuotaPerSecUSec=480ms\nCPUQuotaPeriodUSec=70ms\nAllowedCPUs=0-1 "
            "8\nAllowedMemoryNodes=0\n"
-           "IOWeight=500\nMemoryMax=infinity\nCPUQuotaPerSecUSec=infinity\nTasksMax=infinity\nMemoryLow=4096\n"
+           "IOWeight=500\nCPUQuotaPerSecUSec=480ms\nCPUQuotaPeriodUSec=70ms\nCPUQuotaPerSecUSec=10ms\nMemoryMax="
+           "infinity\nCPUQuotaPerSecUSec=infinity\nTasksMax=infinity\nMemoryLow=4096\n"
            "ocirun-systemd: memory.max=1e3: \"1e3\" is no number\n"
            "ocirun-systemd: change none.scope: Unit none.scope not found.\n");
 }
@@ -255,7 +258,7 @@ BOOST_AUTO_TEST_CASE(podman_with_systemd) {
         show libpod-$id.scope Slice ActiveState
         p exec a sh -c 'exit 5'; echo $?
         p pause a >/dev/null; p ps -a --format '{{.Status}}'; p unpause a >/dev/null
-        p rm -f -t 0 a >/dev/null; is_not libpod-$id.scope; units "libpod-$id*"
+        p rm -f -t 0 a >/dev/null; await is_not libpod-$id.scope; units "libpod-$id*"
     )") == "7\nSlice=machine.slice\nActiveState=active\n5\nPaused\n");
 }
 
