@@ -26,6 +26,10 @@ struct Child {
         return error;
     }
     int fail_errno(Operation what) noexcept { return fail(what, errno); }
+    /// Who waits for us: `start` when it has come, our parent before.
+    int waiting() const noexcept { return started >= 0 ? started : descriptors.channel; }
+    /// It is the thread that sends the listener, and is under no filter, that asks for our scheduling.
+    bool scheduled_by_thread() const noexcept { return process.no_new_privileges && !process.seccomp_listener.empty(); }
 };
 
 /// Loads the filter; its listener is sent on. 0 or errno with child.operation set.
@@ -58,6 +62,7 @@ int set_identity(Child& child) noexcept;
 int set_capabilities(Child& child) noexcept;
 int load_seccomp_late(Child& child) noexcept;
 int run_start_hooks(Child& child) noexcept;
+int await_scheduling(Child& child) noexcept;
 int close_descriptors(Child& child) noexcept;
 int execute(Child& child) noexcept;
 

@@ -6,10 +6,12 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <atomic>
 
 #include "runtime/child.hpp"
 #include "runtime/kernel.hpp"
+#include "runtime/seccomp_listener.hpp"
 
 namespace engine::runtime {
 
@@ -24,6 +26,7 @@ struct Delivery {
     int connection = -1, report_to = -1;
     const char* document = nullptr;
     std::size_t size = 0;
+    bool schedule = false; ///< the scheduling is asked for, too
     Stage stage = Stage::seccomp;
 };
 
@@ -35,18 +38,34 @@ void pause_cpu() noexcept {
 #endif
 }
 
+int tell(const Delivery& delivery, Message::Kind kind) noexcept {
+    Message message;
+    message.kind = kind;
+    return send(delivery.report_to, &message, sizeof message, MSG_NOSIGNAL) < 0 ? errno : 0;
+}
+
+/// Whoever started us sends the rest: it can wait for an agent that is slow to read.
 int send_listener(const Delivery& delivery, int listener) noexcept {
-    std::size_t sent = 0;
-    while (sent < delivery.size) {
-        const ssize_t size = kernel::send_with_descriptors(delivery.connection, delivery.document + sent,
-                                                           delivery.size - sent, &listener, sent == 0 ? 1 : 0);
-        if (size < 0 && errno == EINTR)
-            continue;
-        if (size <= 0)
-            return size < 0 ? errno : EPIPE;
-        sent += static_cast<std::size_t>(size);
-    }
-    return 0;
+    const std::size_t part = std::min(delivery.size, listener_first_part);
+    ssize_t size = 0;
+    do
+        size = kernel::send_with_descriptors(delivery.connection, delivery.document, part, &listener, 1);
+    while (size < 0 && errno == EINTR);
+    if (size != static_cast<ssize_t>(part))
+        return size < 0 ? errno : EMSGSIZE;
+    return part < delivery.size ? tell(delivery, Message::Kind::listener_sent) : 0;
+}
+
+/// Only now: a real-time process that waits busily would keep this thread from the only processor.
+int await_scheduling(const Delivery& delivery) noexcept {
+    if (const int error = tell(delivery, Message::Kind::schedule))
+        return error;
+    Message go;
+    ssize_t size = 0;
+    do
+        size = recv(delivery.report_to, &go, sizeof go, 0);
+    while (size < 0 && errno == EINTR);
+    return size == sizeof go && go.kind == Message::Kind::go ? 0 : EPIPE;
 }
 
 /// The thread. It ends by returning, or ends all of us when it could not send: nobody else can say so any more.
@@ -57,9 +76,14 @@ int deliver(void* argument) {
         syscall(SYS_sched_yield); // as long as it takes to load a filter
     if (listener == cancelled)
         return 0;
-    const int error = send_listener(delivery, listener);
-    if (error != 0) {
-        const Message failure{Message::Kind::failed, delivery.stage, Operation::send_listener, error, -1};
+    Message failure{Message::Kind::failed, delivery.stage, Operation::send_listener, 0, -1};
+    failure.error = send_listener(delivery, listener);
+    if (failure.error == 0 && delivery.schedule) {
+        failure.stage = Stage::scheduling;
+        failure.operation = Operation::channel;
+        failure.error = await_scheduling(delivery);
+    }
+    if (failure.error != 0) {
         syscall(SYS_sendto, delivery.report_to, &failure, sizeof failure, MSG_NOSIGNAL, nullptr, 0);
         syscall(SYS_exit_group, 126);
     }
@@ -84,7 +108,8 @@ int load_filter_with_listener(Child& child) noexcept {
         return child.fail_errno(Operation::send_listener);
     delivery.document = static_cast<const char*>(document);
     delivery.connection = child.listener_connection;
-    delivery.report_to = child.started >= 0 ? child.started : child.descriptors.channel;
+    delivery.report_to = child.waiting();
+    delivery.schedule = child.process.schedule_late && child.scheduled_by_thread();
     delivery.stage = child.process.no_new_privileges ? Stage::seccomp_late : Stage::seccomp;
     // Without CLONE_SETTLS it shares our errno, which nobody looks at meanwhile.
     constexpr int thread = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;

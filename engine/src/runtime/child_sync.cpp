@@ -44,7 +44,7 @@ int await_go(Child& child, int from) noexcept {
 int tell(Child& child, Message::Kind kind) noexcept {
     Message message;
     message.kind = kind;
-    if (send(child.descriptors.channel, &message, sizeof message, MSG_NOSIGNAL) < 0)
+    if (send(child.waiting(), &message, sizeof message, MSG_NOSIGNAL) < 0)
         return child.fail_errno(Operation::channel);
     return 0;
 }
@@ -187,6 +187,14 @@ int report_created(Child& child) noexcept {
 
 int run_start_hooks(Child& child) noexcept {
     return run_hooks(child, child.container->start_container, child.descriptors.state_created);
+}
+
+int await_scheduling(Child& child) noexcept {
+    if (!child.process.schedule_late || child.scheduled_by_thread())
+        return 0;
+    if (const int error = tell(child, Message::Kind::schedule))
+        return error;
+    return await_go(child, child.waiting());
 }
 
 } // namespace engine::runtime

@@ -9,13 +9,13 @@
 #include "base/fault_point.hpp"
 #include "base/files.hpp"
 #include "base/scope_exit.hpp"
+#include "runtime/await_exec.hpp"
 #include "runtime/clone_between.hpp"
 #include "runtime/kernel.hpp"
 #include "runtime/launch.hpp"
 #include "runtime/parent_side.hpp"
 #include "runtime/privileges.hpp"
 #include "runtime/schedule.hpp"
-#include "runtime/seccomp_listener.hpp"
 #include "runtime/stages.hpp"
 #include "runtime/systemd_scope.hpp"
 
@@ -130,18 +130,20 @@ Launched launch_in_container(const StateStore& store, const ContainerState& stat
         throw base::Error(describe(message, nullptr, plan.process));
     if (launched.terminal)
         launched.terminal = receive_terminal(launched.terminal.get());
-    set_scheduling(launched.pid, options.process);
+    if (!plan.process.schedule_late)
+        set_scheduling(launched.pid, options.process);
     set_final_affinity(launched.pid, options.process.exec_affinity);
     base::fault_point("exec_pid_file");
     if (!options.pid_file.empty())
         replace_file(options.pid_file, std::to_string(launched.pid), 0644);
     base::fault_point("exec_release");
-    if (const std::optional<ListenerOffer> offer =
-            offer_listener(config.linux_part.seccomp, state, Status::running, launched.pid))
+    std::optional<ListenerOffer> offer =
+        offer_listener(config.linux_part.seccomp, state, Status::running, launched.pid);
+    if (offer)
         send_go_with(launched.channel.get(), *offer);
     else
         send_go(launched.channel.get());
-    if (const std::optional<Message> failure = receive_until_exec(launched.channel.get()))
+    if (const auto failure = await_exec(launched.channel.get(), launched.pid, options.process, std::move(offer)))
         throw base::Error(describe(*failure, nullptr, plan.process));
     launched.channel.reset();
     kill_child.dismiss();

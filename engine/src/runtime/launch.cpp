@@ -17,13 +17,13 @@
 #include "base/files.hpp"
 #include "base/log.hpp"
 #include "base/scope_exit.hpp"
+#include "runtime/await_exec.hpp"
 #include "runtime/clone_between.hpp"
 #include "runtime/id_mapped_mounts.hpp"
 #include "runtime/kernel.hpp"
 #include "runtime/parent_side.hpp"
 #include "runtime/privileges.hpp"
 #include "runtime/schedule.hpp"
-#include "runtime/seccomp_listener.hpp"
 #include "runtime/stages.hpp"
 #include "runtime/systemd_scope.hpp"
 
@@ -251,16 +251,18 @@ void Launch::await_created() {
         throw base::Error("the container's process sent an unknown message");
     if (launched_.terminal)
         launched_.terminal = receive_terminal(launched_.terminal.get());
-    set_scheduling(launched_.pid, *config_.process); // now that it waits: setting up is not to be slow
+    if (!plan_.process.schedule_late)
+        set_scheduling(launched_.pid, *config_.process); // now that it waits: setting up is not to be slow
 }
 
 void Launch::release() {
-    if (const std::optional<ListenerOffer> offer =
-            offer_listener(config_.linux_part.seccomp, state_, Status::created, state_.pid))
+    std::optional<ListenerOffer> offer =
+        offer_listener(config_.linux_part.seccomp, state_, Status::created, state_.pid);
+    if (offer)
         send_go_with(launched_.channel.get(), *offer);
     else
         send_go(launched_.channel.get());
-    if (const std::optional<Message> failure = receive_until_exec(launched_.channel.get()))
+    if (const auto failure = await_exec(launched_.channel.get(), launched_.pid, *config_.process, std::move(offer)))
         throw base::Error(describe(*failure, &plan_, plan_.process));
     launched_.channel.reset();
 }

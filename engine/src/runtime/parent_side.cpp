@@ -84,17 +84,6 @@ Message receive(int channel, pid_t child) {
     throw base::Error("the container's process ended while it was set up");
 }
 
-std::optional<Message> receive_until_exec(int channel) {
-    Message message;
-    ssize_t size = 0;
-    do
-        size = recv(channel, &message, sizeof message, 0);
-    while (size < 0 && errno == EINTR);
-    if (size == sizeof message && message.kind == Message::Kind::failed)
-        return message;
-    return std::nullopt;
-}
-
 base::UniqueFd receive_terminal(int socket_fd) {
     char text[64];
     iovec data{text, sizeof text};

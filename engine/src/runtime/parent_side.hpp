@@ -26,8 +26,6 @@ base::UniqueFd listen_at(const std::string& directory, const char* name);
 void send_go(int channel);
 /// The next message; throws when the child has died without one, saying how.
 Message receive(int channel, pid_t child);
-/// Waits for exec: end of file, or the failure before it. Of the child's channel or of the start socket.
-std::optional<Message> receive_until_exec(int channel);
 /// The terminal's master that a child sends to a console socket.
 base::UniqueFd receive_terminal(int socket);
 

@@ -1,6 +1,7 @@
 # The OCI runtime: the library, and the program `ocirun`.
 atoll_library(engine_runtime
   SOURCES
+    src/runtime/await_exec.cpp
     src/runtime/cgroup.cpp
     src/runtime/child_devices.cpp
     src/runtime/child_listener.cpp

@@ -234,6 +234,7 @@ ProcessPlan make_process_plan(const Process& process, const Linux& linux_part, c
         plan.seccomp = FilterCache(options.filter_cache).get(*linux_part.seccomp);
         plan.seccomp_listener = linux_part.seccomp->listener_path;
     }
+    plan.schedule_late = process.scheduler && !plan.seccomp_listener.empty();
     if (linux_part.personality) {
         plan.set_personality = true;
         plan.personality = *linux_part.personality;
@@ -264,6 +265,7 @@ ContainerPlan make_plan(const Config& config, const PlanOptions& options) {
     plan.domainname = config.domainname;
     plan.create_container = plan_hooks(config.hooks.create_container);
     plan.start_container = plan_hooks(config.hooks.start_container);
+    plan.process.schedule_late |= config.process->scheduler && !plan.start_container.empty();
     // Hooks of the child wait as well: the state they read has the pid, which the parent writes there.
     plan.await_hooks = !config.hooks.prestart.empty() || !config.hooks.create_runtime.empty() ||
                        !config.hooks.create_container.empty();

@@ -64,6 +64,9 @@ struct ProcessPlan {
     unsigned long personality = 0;
     bool set_personality = false;
     unsigned preserve_fds = 0; ///< so many from 3 on stay open
+    /// process.scheduler is set right before exec: what comes before is not to inherit it, nor may a SCHED_DEADLINE
+    /// fork.
+    bool schedule_late = false;
 };
 
 struct PlannedMount {

@@ -12,10 +12,10 @@
 #include "base/fault_point.hpp"
 #include "base/files.hpp"
 #include "base/log.hpp"
+#include "runtime/await_exec.hpp"
 #include "runtime/foreground.hpp"
 #include "runtime/kernel.hpp"
 #include "runtime/parent_side.hpp"
-#include "runtime/seccomp_listener.hpp"
 #include "runtime/statistics.hpp"
 #include "runtime/systemd_scope.hpp"
 
@@ -45,6 +45,12 @@ std::string describe_start_failure(const StateStore& store, const ContainerState
     return describe(failure, &plan, plan.process);
 }
 
+void kill_first(const ContainerState& state) {
+    const base::UniqueFd process(kernel::pidfd_open(state.pid));
+    if (process && process_start_time(state.pid) == state.start_time)
+        kernel::pidfd_send_signal(process.get(), SIGKILL);
+}
+
 /// For a process that is about to exit.
 void await_end(const ContainerState& state) {
     const base::UniqueFd process(kernel::pidfd_open(state.pid));
@@ -69,7 +75,7 @@ void Runtime::start(const std::string& id) {
     if (status != Status::created)
         throw base::Error("container \"" + id + "\" is " + to_string(status) + ", not created");
     const Config config = load_config(store_, state);
-    const std::optional<ListenerOffer> listener =
+    std::optional<ListenerOffer> listener =
         offer_listener(config.linux_part.seccomp, state, status, state.pid); // before the container knows of us
     const std::string path = store_.start_socket(id);
     base::fault_point("start");
@@ -78,7 +84,15 @@ void Runtime::start(const std::string& id) {
     if (listener)
         send_go_with(connection.get(), *listener);
     base::fault_point("started");
-    if (const std::optional<Message> failure = receive_until_exec(connection.get())) {
+    std::optional<Message> failure;
+    try {
+        failure = await_exec(connection.get(), state.pid, *config.process, std::move(listener));
+    } catch (const base::Error&) {
+        kill_first(state);
+        await_end(state);
+        throw;
+    }
+    if (failure) {
         await_end(state); // so that `delete` finds it stopped
         throw base::Error(describe_start_failure(store_, state, *failure));
     }
@@ -203,9 +217,7 @@ void Runtime::remove(const std::string& id, bool force) {
         throw base::Error("container \"" + id + "\" is " + std::string(to_string(status)) +
                           "; stop it, or delete it with --force");
     if (status != Status::stopped && status != Status::creating) {
-        const base::UniqueFd process(kernel::pidfd_open(state.pid));
-        if (process && process_start_time(state.pid) == state.start_time)
-            kernel::pidfd_send_signal(process.get(), SIGKILL);
+        kill_first(state);
         if (state.cgroup.empty())
             await_end(state);
     }

@@ -49,6 +49,7 @@ constexpr Step container_steps[] = {
     {Stage::identity, set_identity},
     {Stage::capabilities, set_capabilities},
     {Stage::start_hooks, run_start_hooks},
+    {Stage::scheduling, await_scheduling},
     {Stage::seccomp_late, load_seccomp_late},
     {Stage::exec, execute},
 };
@@ -65,6 +66,7 @@ constexpr Step exec_steps[] = {
     {Stage::seccomp, load_seccomp_early},
     {Stage::identity, set_identity},
     {Stage::capabilities, set_capabilities},
+    {Stage::scheduling, await_scheduling},
     {Stage::seccomp_late, load_seccomp_late},
     {Stage::exec, execute},
 };
@@ -88,7 +90,7 @@ constexpr const char* stage_names[] = {
     "console",        "hooks_of_runtime",  "hooks_of_container", "sysctl",      "names",    "masked_paths",
     "readonly_paths", "working_directory", "readonly_mounts",    "change_root", "limits",   "security_label",
     "program",        "created",           "environment",        "seccomp",     "identity", "capabilities",
-    "seccomp_late",   "start_hooks",       "descriptors",        "exec",
+    "seccomp_late",   "start_hooks",       "scheduling",         "descriptors", "exec",
 };
 static_assert(std::size(stage_names) == static_cast<std::size_t>(Stage::exec) + 1);
 
@@ -102,9 +104,7 @@ static_assert(std::size(stage_names) == static_cast<std::size_t>(Stage::exec) + 
         if (error == 0)
             continue;
         const Message failure{Message::Kind::failed, step.stage, child.operation, error, child.index};
-        // Whoever waits for us: `start` when it has come, our parent before.
-        const int to = child.started >= 0 ? child.started : child.descriptors.channel;
-        [[maybe_unused]] const ssize_t sent = send(to, &failure, sizeof failure, MSG_NOSIGNAL);
+        [[maybe_unused]] const ssize_t sent = send(child.waiting(), &failure, sizeof failure, MSG_NOSIGNAL);
         _exit(step.stage == Stage::exec && (error == ENOENT || error == ENOTDIR) ? 127 : 126);
     }
     _exit(126); // not reached: the last step is exec
@@ -256,6 +256,8 @@ std::string object_of(const Message& failure, const ContainerPlan* plan, const P
                                                              : "linux.seccomp: load the filter";
     case Stage::identity:
         return "process.user";
+    case Stage::scheduling:
+        return "process.scheduler";
     case Stage::capabilities:
         return "process.capabilities";
     case Stage::program:

@@ -47,6 +47,7 @@ enum class Stage : std::uint8_t {
     capabilities,
     seccomp_late,
     start_hooks,
+    scheduling,
     descriptors,
     exec,
 };
@@ -113,7 +114,8 @@ enum class Operation : std::uint8_t {
 };
 
 struct Message {
-    enum class Kind : std::uint32_t { prepared, created, failed, go };
+    /// The last two are the child's on its way to exec: what its parent has to do for it, see await_exec.hpp.
+    enum class Kind : std::uint32_t { prepared, created, failed, go, listener_sent, schedule };
     Kind kind = Kind::failed;
     Stage stage = Stage::session;
     Operation operation = Operation::none;

@@ -43,6 +43,17 @@ struct Fixture : Bundle {
             list = json::array{};
         list.as_array().push_back(std::move(entry));
     }
+    /// By create and start, the last of which fails and leaves a stopped container.
+    void start_waiting_fails(const std::string& message) {
+        save();
+        base::SpawnOptions options;
+        options.directory = path();
+        BOOST_REQUIRE(base::Child::spawn({OCIRUN, "--root", state_root(), "create", "box"}, options).wait().success());
+        const base::RunResult started = ocirun({"start", "box"});
+        BOOST_TEST(started.status.code == 1);
+        BOOST_TEST(started.errors.find(message) != std::string::npos, started.errors);
+        BOOST_TEST(text(state().at("status")) == "stopped");
+    }
     std::string log(const std::string& name) { return base::read_file(path() + "/log/" + name); }
 };
 
@@ -95,7 +106,7 @@ BOOST_AUTO_TEST_CASE(a_failing_hook_stops_everything_and_is_named) {
 BOOST_AUTO_TEST_CASE(a_failure_at_start_is_told_when_a_joined_namespace_is_gone) {
     base::Child holder = base::Child::spawn({"unshare", "--net", "/bin/busybox", "sleep", "1000"});
     const std::string net = "/proc/" + std::to_string(holder.pid()) + "/ns/net";
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
     while (std::filesystem::read_symlink(net).string() == host_namespace("net")) {
         BOOST_REQUIRE(std::chrono::steady_clock::now() < deadline);
         const timespec pause{0, 1'000'000};
@@ -111,6 +122,23 @@ BOOST_AUTO_TEST_CASE(a_failure_at_start_is_told_when_a_joined_namespace_is_gone)
     holder.kill(SIGKILL);
     holder.wait();
     BOOST_TEST(ocirun({"start", "box"}).errors == "ocirun: hooks.startContainer[0]: /bin/busybox: exit code 3\n");
+}
+
+// A SCHED_DEADLINE process may not fork; what runs before the program is not of its schedule.
+BOOST_AUTO_TEST_CASE(the_schedule_is_the_programs_and_not_the_hooks) {
+    process()["scheduler"] =
+        json::parse(R"({"policy": "SCHED_DEADLINE", "runtime": 2000000, "deadline": 30000000, "period": 40000000})");
+    hook("createContainer", "exit 0");
+    hook("startContainer", "/bin/busybox grep ^policy /proc/self/sched > $LOG/policy; exit 0");
+    for (const bool no_new_privileges : {true, false}) {
+        process()["noNewPrivileges"] = no_new_privileges;
+        BOOST_TEST(run().at("scheduling").at("policy").as_int64() == 6);
+        if (const std::string policy = log("policy"); !policy.empty()) // not every kernel tells
+            BOOST_TEST(policy.ends_with(" 0\n"), policy);
+    }
+    process()["scheduler"] = json::parse(R"({"policy": "SCHED_DEADLINE", "runtime": 5, "deadline": 4})");
+    BOOST_TEST(run_error() == "ocirun: process.scheduler: sched_setattr: Invalid argument\n");
+    start_waiting_fails("process.scheduler: sched_setattr: Invalid argument");
 }
 
 BOOST_AUTO_TEST_CASE(a_hook_that_hangs_is_killed_with_its_children) {

@@ -10,7 +10,9 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 #include "base/error.hpp"
 #include "bundle.hpp"
@@ -42,7 +44,7 @@ struct Agent : Bundle {
     /// Waits for something to read. False: nothing comes any more.
     static bool await(int fd) {
         pollfd wait{fd, POLLIN, 0};
-        BOOST_REQUIRE(poll(&wait, 1, 20000) == 1);
+        BOOST_REQUIRE(poll(&wait, 1, 60000) == 1);
         return (wait.revents & POLLIN) != 0;
     }
     /// The document and the descriptor of the next connection.
@@ -66,16 +68,18 @@ struct Agent : Bundle {
         std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
         filter.reset(fd);
         std::string document(buffer, static_cast<std::size_t>(size));
-        while ((size = recv(connection.get(), buffer, sizeof buffer, 0)) > 0) // it is closed after one document
+        // It is closed after one document.
+        while (await(connection.get()) && (size = recv(connection.get(), buffer, sizeof buffer, 0)) > 0)
             document.append(buffer, static_cast<std::size_t>(size));
         return json::parse(document).as_object();
     }
     /// mkdir fails with EXDEV, everything else goes on; until the container ends. How often mkdir was asked for.
-    int answer() {
+    int answer() { return answer(filter.get()); }
+    static int answer(int fd) {
         int directories = 0;
-        while (await(filter.get())) {
+        while (await(fd)) {
             seccomp_notif request{};
-            if (ioctl(filter.get(), SECCOMP_IOCTL_NOTIF_RECV, &request) < 0)
+            if (ioctl(fd, SECCOMP_IOCTL_NOTIF_RECV, &request) < 0)
                 continue; // it has been killed meanwhile
             seccomp_notif_resp response{};
             response.id = request.id;
@@ -85,7 +89,7 @@ struct Agent : Bundle {
             } else {
                 response.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
             }
-            ioctl(filter.get(), SECCOMP_IOCTL_NOTIF_SEND, &response);
+            ioctl(fd, SECCOMP_IOCTL_NOTIF_SEND, &response);
         }
         return directories;
     }
@@ -99,6 +103,7 @@ struct Agent : Bundle {
         return base::Child::spawn(words, options);
     }
     std::string output() const { return base::read_file(path() + "/output"); }
+    int listener() const { return listener_.get(); }
 
     base::UniqueFd filter;
 
@@ -156,6 +161,64 @@ BOOST_AUTO_TEST_CASE(an_agent_that_does_not_read_holds_nothing_up) {
     base::Child run = spawn({"run", "box"});
     BOOST_TEST(run.wait().code == 5, output());
     BOOST_TEST(text(accept_state().at("metadata")).size() == 1'000'000U);
+}
+
+// Neither the thread that sends the listener nor the wait for it is of the process' schedule.
+BOOST_DATA_TEST_CASE(the_schedule_comes_last, boost::unit_test::data::make({true, false}), no_new_privileges) {
+    process()["noNewPrivileges"] = no_new_privileges;
+    for (const auto& [policy, number] : {std::pair{R"({"policy": "SCHED_FIFO", "priority": 4})", 1},
+                                         {R"({"policy": "SCHED_DEADLINE", "runtime": 2000000, "deadline": 30000000,
+                                              "period": 40000000})",
+                                          6}}) {
+        process()["scheduler"] = json::parse(policy);
+        save();
+        base::Child run = spawn({"run", "box"});
+        accept_state();
+        answer();
+        BOOST_TEST(run.wait().success(), output());
+        BOOST_TEST(json::parse(output()).at("scheduling").at("policy").as_int64() == number);
+    }
+    const std::string document = path() + "/process.json";
+    base::write_durable(document, json::serialize(process()));
+    process().erase("scheduler");
+    args({"/probe", "wait"});
+    save();
+    BOOST_REQUIRE(spawn({"create", "box"}, "output-of-box").wait().success());
+    base::Child start = spawn({"start", "box"});
+    accept_state();
+    std::thread of_box([this, listener = std::move(filter)]() mutable { answer(listener.get()); });
+    base::Child exec = spawn({"exec", "--process", document, "box"});
+    accept_state();
+    answer();
+    BOOST_TEST(exec.wait().success(), output());
+    BOOST_TEST(json::parse(output()).at("scheduling").at("policy").as_int64() == 6);
+    BOOST_TEST(start.wait().success());
+    BOOST_TEST(ocirun({"delete", "--force", "box"}).status.success());
+    of_box.join();
+}
+
+// Without the privilege to make a socket's buffer as large as it takes, what does not fit is sent while the agent
+// reads. It is not the container's process that waits for that.
+BOOST_AUTO_TEST_CASE(an_agent_that_is_slow_to_read_a_document_larger_than_the_buffer) {
+    namespaces(R"([{"type": "mount"}, {"type": "pid"}, {"type": "uts"}])"); // a network takes the same privilege
+    seccomp()["syscalls"] = json::parse(R"([{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_NOTIFY"}])");
+    seccomp()["listenerMetadata"] = std::string(4'000'000, 'x');
+    args({"/probe", "wait"});
+    save();
+    BOOST_REQUIRE(spawn({"create", "box"}, "output-of-box").wait().success());
+    const std::string status = "/proc/" + std::to_string(state().at("pid").as_int64()) + "/status";
+    const base::UniqueFd null = base::open_file("/dev/null", O_RDWR);
+    base::SpawnOptions options;
+    options.stdout_fd = null.get();
+    base::Child start = base::Child::spawn({"setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin", OCIRUN,
+                                            "--root", state_root(), "start", "box"},
+                                           options);
+    await(listener());
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (!base::read_file(status).starts_with("Name:\tprobe\n"))
+        BOOST_REQUIRE(std::chrono::steady_clock::now() < deadline);
+    BOOST_TEST(text(accept_state().at("metadata")).size() == 4'000'000U);
+    BOOST_TEST(start.wait().success());
 }
 
 BOOST_AUTO_TEST_CASE(without_an_agent_nothing_runs) {
