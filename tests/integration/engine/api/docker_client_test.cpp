@@ -1,9 +1,11 @@
 // An unmodified docker client against engined.
 #include <boost/test/unit_test.hpp>
 
+#include <sched.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/error.hpp"
 #include "engined_rig.hpp"
 
 using test::EnginedRig;
@@ -282,6 +284,7 @@ namespace {
 /// A host that listens on TCP, and a client with a certificate.
 struct WithTls : EnginedRig {
     WithTls() {
+        own_network();
         authority("ca");
         sign("ca", "server");
         sign("ca", "cert"); // the names the docker client looks for: ca.pem, cert.pem, key.pem
@@ -291,6 +294,15 @@ struct WithTls : EnginedRig {
                         "    key: {}\n",
                         address, path("ca.pem"), path("server.pem"), path("server.key"));
         start();
+    }
+    /// engined and its clients have a loopback of their own: no port of it is anybody else's.
+    static void own_network() {
+        static const bool made = [] {
+            base::check(::unshare(CLONE_NEWNET), "unshare");
+            base::run_checked({"ip", "link", "set", "lo", "up"});
+            return true;
+        }();
+        (void)made;
     }
     std::string path(const std::string& name) const { return directory / name; }
     void authority(const std::string& name) const {
@@ -314,7 +326,7 @@ struct WithTls : EnginedRig {
                           certificates + "/cert.pem", "--tlskey", certificates + "/key.pem"});
         return docker(std::move(arguments), input);
     }
-    const std::string address = "127.0.0.1:" + std::to_string(20000 + ::getpid() % 20000);
+    const std::string address = "127.0.0.1:2376";
 };
 
 } // namespace

@@ -103,7 +103,7 @@ void EnginedRig::start() {
                                               directory / "no-drive",
                                               "--host-config",
                                               host_config.empty() ? "" : directory / "host.yaml"};
-    // TLS is tested over the host's loopback: a network of its own only without it.
+    // TLS is tested over the loopback that the clients have: a network of its own only without it.
     std::vector<std::string> command = {"unshare", "--mount", "--uts", "--propagation", "private"};
     if (host_config.empty())
         command.push_back("--net");
@@ -141,7 +141,7 @@ base::RunResult EnginedRig::docker(std::vector<std::string> arguments, const std
                                  "DOCKER_CONFIG=" + (directory / "docker"), "PATH=" + std::string(::getenv("PATH"))};
     options.spawn.inherit_environment = false;
     options.input = input;
-    options.timeout = std::chrono::seconds(60);
+    options.timeout = std::chrono::minutes(3);
     return base::run(arguments, options);
 }
 
@@ -164,7 +164,7 @@ base::http::ClientResponse EnginedRig::request(const std::string& method, const 
 }
 
 void EnginedRig::wait_until(const std::string& what, const std::function<bool()>& is_so) const {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
     while (!is_so()) {
         BOOST_REQUIRE_MESSAGE(std::chrono::steady_clock::now() < deadline, "waited in vain: " << what);
         ::poll(nullptr, 0, 20);

@@ -64,7 +64,7 @@ struct Containerd {
     std::string checked(const std::string& script) const {
         fs::create_directory(group_);
         base::RunOptions options;
-        options.timeout = std::chrono::seconds(120);
+        options.timeout = std::chrono::minutes(4);
         options.spawn.environment = {fmt::format("OCIRUN={}", OCIRUN), fmt::format("PLACE={}", directory_.path())};
         const base::UniqueFd group = base::open_file(group_, O_RDONLY | O_DIRECTORY);
         options.spawn.cgroup_fd = group.get();

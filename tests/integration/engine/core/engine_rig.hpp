@@ -15,7 +15,7 @@ namespace engine_test {
 using namespace std::chrono_literals;
 inline constexpr engine::Caller user{false};
 inline constexpr engine::Caller root{true};
-inline constexpr auto long_enough = 30s;
+inline constexpr auto long_enough = 60s;
 
 class EngineRig {
 public:
@@ -33,7 +33,7 @@ public:
     void reboot();
     void write_service(const std::string& name, const std::string& text);
 
-    /// Waits until `what` is true; fails the test after 30 s.
+    /// Waits until `what` is true; fails the test after a minute.
     static void wait_until(const std::string& description, const std::function<bool()>& what);
 
     /// A container that runs `script` in busybox's shell, without network.

@@ -41,6 +41,7 @@ BOOST_AUTO_TEST_CASE(they_start_in_their_order_and_are_healthy) {
     BOOST_TEST((*first.state.started < *second.state.started));
     BOOST_TEST((first.state.health == engine::Health::healthy));
     BOOST_TEST(first.system());
+    wait_until("it has written", [&] { return !log_of(second.id).empty(); }); // it is up as soon as it runs
     BOOST_TEST(log_of(second.id) == "up\n");
     BOOST_TEST(first.config->labels.at("atoll.system") == "first");
 }

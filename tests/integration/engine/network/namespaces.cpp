@@ -156,7 +156,9 @@ Server::~Server() {
     running_->thread.join();
 }
 
-std::string ask(const Namespace* from, const std::string& address, unsigned port, bool udp) {
+namespace {
+
+std::string ask_for(const Namespace* from, const std::string& address, unsigned port, bool udp, int milliseconds) {
     std::string answer;
     in_namespace(from, [&] {
         const base::UniqueFd client(
@@ -170,7 +172,7 @@ std::string ask(const Namespace* from, const std::string& address, unsigned port
         if (udp)
             send(client.get(), "?", 1, MSG_NOSIGNAL);
         pollfd wait{client.get(), POLLIN, 0};
-        if (poll(&wait, 1, 1000) == 0) {
+        if (poll(&wait, 1, milliseconds) == 0) {
             answer = "error: timeout";
             return;
         }
@@ -180,6 +182,16 @@ std::string ask(const Namespace* from, const std::string& address, unsigned port
                           : std::string(buffer, static_cast<std::size_t>(size));
     });
     return answer;
+}
+
+} // namespace
+
+std::string ask(const Namespace* from, const std::string& address, unsigned port, bool udp) {
+    return ask_for(from, address, port, udp, 60'000);
+}
+
+std::string ask_in_vain(const Namespace* from, const std::string& address, unsigned port) {
+    return ask_for(from, address, port, false, 1000);
 }
 
 } // namespace network_test

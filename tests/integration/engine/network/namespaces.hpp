@@ -45,7 +45,9 @@ private:
     std::unique_ptr<Running> running_;
 };
 
-/// What the server answers; "error: REASON" when it cannot be reached within a second.
+/// What the server answers; "error: REASON" when there is no answer within a minute.
 std::string ask(const Namespace* from, const std::string& address, unsigned port, bool udp = false);
+/// The same where nobody is to answer: a second is waited.
+std::string ask_in_vain(const Namespace* from, const std::string& address, unsigned port);
 
 } // namespace network_test

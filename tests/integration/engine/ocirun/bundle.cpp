@@ -92,7 +92,7 @@ base::RunResult Bundle::ocirun(const std::vector<std::string>& words, const base
     base::RunOptions run_options = options;
     run_options.spawn.directory = path();
     if (!run_options.timeout)
-        run_options.timeout = std::chrono::seconds(60);
+        run_options.timeout = std::chrono::minutes(5);
     return base::run(command, run_options);
 }
 
@@ -135,7 +135,7 @@ json::object Bundle::state(const std::string& id) const {
 }
 
 void Bundle::await_status(const std::string& status, const std::string& id) const {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
     while (text(state(id).at("status")) != status) {
         BOOST_REQUIRE_MESSAGE(std::chrono::steady_clock::now() < deadline, "the container does not become " + status);
         const timespec pause{0, 5'000'000};

@@ -158,7 +158,7 @@ BOOST_FIXTURE_TEST_CASE(a_killed_runtime_is_cleaned_up_after, Bundle) {
     base::SpawnOptions options;
     options.directory = path();
     base::Child create = base::Child::spawn({OCIRUN, "--root", state_root(), "create", "box"}, options);
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
     while (!std::filesystem::exists(path() + "/reached")) {
         BOOST_REQUIRE(std::chrono::steady_clock::now() < deadline);
         const timespec pause{0, 5'000'000};

@@ -31,7 +31,9 @@ struct Rig : Bundle {
                                           "poststart": [{"path": "/bin/true"}], "poststop": [{"path": "/bin/true"}]})");
         args({"/probe", "wait"});
         save();
+        std::filesystem::copy_file(OCIRUN_FAULTS, program()); // its processes are looked for by their program
     }
+    std::string program() const { return path() + "/ocirun_faults"; }
 
     base::ExitStatus faults(const std::vector<std::string>& words, const std::string& variable) const {
         base::SpawnOptions options;
@@ -40,7 +42,7 @@ struct Rig : Bundle {
         const base::UniqueFd null = base::open_file("/dev/null", O_RDWR);
         options.stdout_fd = null.get();
         options.stderr_fd = null.get();
-        std::vector<std::string> command{OCIRUN_FAULTS, "--root", state_root()};
+        std::vector<std::string> command{program(), "--root", state_root()};
         command.insert(command.end(), words.begin(), words.end());
         return base::Child::spawn(command, options).wait();
     }
@@ -64,9 +66,9 @@ struct Rig : Bundle {
 
     /// Those that run the probe of this bundle, or ocirun_faults; waits for the ends that are under way.
     std::string processes() const {
-        const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+        const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
         for (;;) {
-            const std::string now = programs({rootfs("/probe"), OCIRUN_FAULTS});
+            const std::string now = programs({rootfs("/probe"), program()});
             if (now == expected_ || std::chrono::steady_clock::now() > deadline)
                 return now;
             const timespec pause{0, 2'000'000};

@@ -211,7 +211,7 @@ BOOST_AUTO_TEST_CASE(a_signal_for_all) {
     base::Child exec = base::Child::spawn(
         {OCIRUN, "--root", state_root(), "exec", "--pid-file", path() + "/pid", "box", "/probe", "wait"});
     // It has to run, and to wait for the signal; until then it would kill it.
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
     const auto catches_term = [&] {
         const std::string pid = base::read_file_if_exists(path() + "/pid").value_or("0");
         const std::string status = base::read_file_if_exists("/proc/" + pid + "/status").value_or("");

@@ -44,7 +44,7 @@ struct Rig : Bundle {
     base::RunOptions run_options() const {
         base::RunOptions options;
         options.spawn.directory = path();
-        options.timeout = std::chrono::seconds(60);
+        options.timeout = std::chrono::minutes(5);
         return options;
     }
     base::RunResult as_user(const std::vector<std::string>& words) const {
