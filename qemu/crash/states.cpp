@@ -29,7 +29,7 @@ Thoroughness Thoroughness::reduced(std::uint64_t seed) {
     return {.seed = seed,
             .all_subsets_up_to = 4,
             .leave_out_each = true,
-            .only_each = false,
+            .only_each = true,
             .random_subsets = 4,
             .all_tears_up_to = 2};
 }
