@@ -228,6 +228,7 @@ void Checker::judge_loaders(const Boot& boot, Verdict& verdict) {
     const LoaderChecker::Started uefi = loaders_.by_uefi();
     verdict.bios_loader = bios.id;
     verdict.uefi_loader = uefi.id;
+    verdict.is_esp_half_written = loaders_.is_half_written();
     std::set<std::string> reasons;
     for (const LoaderChecker::Started& started : {bios, uefi}) {
         const auto files = boot.loader_damage.find(started.id);

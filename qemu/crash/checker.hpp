@@ -25,6 +25,7 @@ struct Verdict {
     std::string uefi_loader;
     bool boots_by_loader_alone = false; ///< by a grub.cfg that reads /loader/entries and nothing else, too
     bool mended = false;                ///< stage 1 has to mend a torn superblock
+    bool is_esp_half_written = false;   ///< the next update of the boot loader has to clear something away
     bool ok() const noexcept { return boot.empty() && damage.empty(); }
 };
 

@@ -106,6 +106,7 @@ LoaderChecker::Found LoaderChecker::look_at_esp() const {
             throw base::Error(std::string("no ") + efi_image);
         found.image = base::sha256_hex(esp.read(*image, max_file));
         found.damaged_files = esp.contradiction(unfinished_image);
+        found.is_half_written = found.damaged_files.empty() && !esp.contradiction().empty();
     } catch (const base::Error& error) {
         found.damage = error.what();
     }

@@ -48,6 +48,8 @@ public:
     Started by_uefi();
     /// What is wrong with the ESP's file system though its image is whole; empty: nothing.
     const std::string& esp_damage() { return esp().damaged_files; }
+    /// The ESP has a half-written file that an update was cut off at, which contradicts itself and nothing else.
+    bool is_half_written() { return esp().is_half_written; }
 
     /// Different contents that were looked at.
     std::size_t bios_areas() const noexcept { return bios_.size(); }
@@ -58,6 +60,7 @@ private:
     struct Found {
         std::string boot, image, damage;
         std::string damaged_files;
+        bool is_half_written = false;
     };
     std::string read(std::uint64_t sector, std::uint64_t count) const;
     const Found& bios();

@@ -10,8 +10,8 @@
 namespace crash {
 
 /// Loses all flushes of the job together, then (`each`) every flush alone, of which only the states are judged that
-/// this makes possible, up to the first bad one. The disk may be in any state; it is left in one. `checker` has to allow what the job may
-/// leave.
+/// this makes possible, up to the first bad one. The disk may be in any state; it is left in one. `checker` has to
+/// allow what the job may leave.
 LostFlushesReport replay_with_lost_flushes(const Job& job, const std::vector<LogEntry>& log, Disk& disk,
                                            Checker& checker, Thoroughness how, bool each);
 

@@ -85,6 +85,7 @@ struct Replay::Impl {
     std::vector<JobSamples> samples; ///< by job that is judged
     const Job* judged = nullptr;     ///< the one that is being judged
     Sample mended{(options.boots + 7) / 8, options.thoroughness.seed + 4};
+    Sample half_written{(options.boots + 7) / 8, options.thoroughness.seed + 5};
     Sample dead{options.dead_boots, options.thoroughness.seed + 2};
     Sample compared{options.comparisons, options.thoroughness.seed + 3};
 
@@ -106,6 +107,8 @@ struct Replay::Impl {
         }
         if (verdict.mended)
             mended.offer(make);
+        else if (verdict.is_esp_half_written && is_loader_job(*judged))
+            half_written.offer(make);
         else if (writes_boot(state))
             samples.back().around_boot.offer(make);
         else
@@ -205,7 +208,7 @@ ReplayReport Replay::run() {
 }
 
 void Replay::boot(const qemu::Images& images, ReplayReport& report, unsigned machines) {
-    std::vector<const std::vector<Chosen>*> lists{&impl_->mended.chosen()};
+    std::vector<const std::vector<Chosen>*> lists{&impl_->mended.chosen(), &impl_->half_written.chosen()};
     for (const JobSamples& job : impl_->samples)
         lists.push_back(&job.around_boot.chosen());
     for (const JobSamples& job : impl_->samples)

@@ -247,6 +247,21 @@ BOOST_AUTO_TEST_CASE(a_boot_sector_that_leads_elsewhere) {
     BOOST_TEST(checker.by_uefi().damage == "");
 }
 
+BOOST_AUTO_TEST_CASE(an_update_that_was_cut_off) {
+    put("EFI/BOOT/NEWX64.EFI", std::string(9000, 'n'));
+    image = base::read_file(path);
+    set_16(in_table(first_cluster("NEWX64  EFI")), 0);
+    bytes.replace(extents[1].first * sector, image.size(), image);
+    crash::Disk disk = this->disk();
+    crash::LoaderChecker checker(disk);
+    checker.allow_present(manifests);
+    BOOST_TEST(checker.by_uefi().id == "o");
+    BOOST_TEST(checker.esp_damage() == "");
+    BOOST_TEST(checker.is_half_written());
+    change(disk, extents[1].first + entry("NEWX64  EFI") / sector, entry("NEWX64  EFI") % sector, "\xe5"); // deleted
+    BOOST_TEST(!checker.is_half_written());
+}
+
 BOOST_AUTO_TEST_CASE(an_esp_that_is_damaged) {
     crash::Disk disk = this->disk();
     crash::LoaderChecker checker(disk);

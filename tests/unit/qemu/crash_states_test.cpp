@@ -112,6 +112,28 @@ BOOST_AUTO_TEST_CASE(parts_are_as_the_whole) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(a_changed_log_is_walked_from_where_another_walk_is) {
+    const LogBuilder log = LogBuilder().write(0, "a").flush().write(1, "b").flush().write(2, "c").flush().write(3, "d");
+    const std::string bytes = log.bytes();
+    const std::vector<crash::LogEntry> entries = crash::read_write_log(span_of(bytes));
+    std::vector<crash::LogEntry> changed = entries;
+    changed[3].flush = false;
+    const std::vector<std::uint8_t> base(disk_sectors * crash::sector_size);
+    crash::Disk disk(base, {});
+    crash::StateWalk walk(entries, disk, {});
+    walk.walk(2, 2, [](const crash::State&) {});
+    for (int round = 0; round < 2; ++round) { // it leaves the disk as it was
+        crash::StateWalk lost(changed, disk, {});
+        lost.begin_at(1);
+        Set seen;
+        lost.walk(1, 5, [&](const crash::State&) { seen.insert(picture(disk)); });
+        BOOST_TEST((seen == Set{"ab..", "a.c.", "abc."}));
+    }
+    Set rest;
+    walk.walk(2, entries.size(), [&](const crash::State&) { rest.insert(picture(disk)); });
+    BOOST_TEST((rest == Set{"ab..", "abc.", "abcd"}));
+}
+
 BOOST_AUTO_TEST_CASE(a_write_outside_of_the_disk_is_refused) {
     BOOST_CHECK_THROW(walk(LogBuilder().write(3, "ab")), base::Error);
 }

@@ -141,6 +141,18 @@ BOOST_AUTO_TEST_CASE(the_efi_image_takes_the_old_ones_name) {
     BOOST_TEST((look_at_efi(esp, known).state == LoaderState::empty));
 }
 
+BOOST_AUTO_TEST_CASE(without_room_for_the_efi_image_nothing_is_written) {
+    const auto no_room = [](const base::Error& error) {
+        return error.error() == ENOSPC;
+    };
+    BOOST_CHECK_EXCEPTION(prepare_efi("/proc", fresh), base::Error, no_room); // 0 bytes are free there
+    BOOST_CHECK_EXCEPTION(require_room("/proc", 1), base::Error, no_room);
+    // What an update that was cut off left is room.
+    base::write_durable(directory / "esp/EFI/BOOT/NEWX64.EFI", "half");
+    prepare_efi(directory / "esp", fresh);
+    BOOST_TEST(!fs::exists(directory / "esp/EFI/BOOT/NEWX64.EFI"));
+}
+
 BOOST_AUTO_TEST_CASE(files_are_installed_repaired_and_removed) {
     install_loader_files(grub, old);
     install_loader_files(grub, fresh);
