@@ -80,7 +80,10 @@ MountedEsp::MountedEsp(const std::string& device, bool writable) : directory_("e
     base::check(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "make the mounts private");
     const unsigned long flags =
         0UL | MS_NOSUID | MS_NODEV | MS_NOEXEC | (writable ? 0UL : static_cast<unsigned long>(MS_RDONLY));
-    base::check(::mount(device.c_str(), directory_.path().c_str(), "vfat", flags, nullptr), "mount " + device);
+    // A file that a power cut left half written has clusters that the table says are free: to remove it is an error to
+    // Linux, which would make the file system read-only. What is written here is read back anyway.
+    base::check(::mount(device.c_str(), directory_.path().c_str(), "vfat", flags, "errors=continue"),
+                "mount " + device);
     mounted_ = true;
 }
 
