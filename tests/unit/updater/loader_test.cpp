@@ -8,7 +8,9 @@
 
 #include "base/error.hpp"
 #include "base/files.hpp"
+#include "base/grub_env.hpp"
 #include "base/sha256.hpp"
+#include "updater/boot_loader.hpp"
 #include "updater/loader_places.hpp"
 
 namespace {
@@ -151,6 +153,30 @@ BOOST_AUTO_TEST_CASE(without_room_for_the_efi_image_nothing_is_written) {
     base::write_durable(directory / "esp/EFI/BOOT/NEWX64.EFI", "half");
     prepare_efi(directory / "esp", fresh);
     BOOST_TEST(!fs::exists(directory / "esp/EFI/BOOT/NEWX64.EFI"));
+}
+
+BOOST_AUTO_TEST_CASE(a_release_that_is_not_good_is_refused_before_anything) {
+    Paths paths;
+    paths.boot = "/proc"; // on no disk anywhere, which is said next
+    paths.boot_loader = directory / "none";
+    paths.command_line = directory / "cmdline";
+    paths.grub_env = directory / "grubenv";
+    const auto says = [&](LoaderJob job, const char* part) {
+        BOOST_CHECK_EXCEPTION(run_loader_job(paths, job), base::Error, [&](const base::Error& error) {
+            return std::string(error.what()).find(part) != std::string::npos;
+        });
+    };
+    base::GrubEnv environment;
+    environment.set("ok", "bb");
+    base::write_durable(paths.grub_env, environment.serialize());
+    for (const char* line : {"root=LABEL=x atoll.rev=aa", "root=LABEL=x", "atoll.rev=", "xatoll.rev=bb"}) {
+        base::write_durable(paths.command_line, line);
+        says(LoaderJob::update, "not been found good");
+        says(LoaderJob::downgrade, "not been found good");
+    }
+    says(LoaderJob::look, "partition");
+    base::write_durable(paths.command_line, "atoll.rev=bb quiet\n");
+    says(LoaderJob::update, "partition");
 }
 
 BOOST_AUTO_TEST_CASE(files_are_installed_repaired_and_removed) {

@@ -20,6 +20,12 @@ namespace {
 
 constexpr std::size_t max_command_line = 64 * 1024;
 
+void require_good_boot(const Paths& paths) {
+    const std::string booted = kernel_argument(base::read_file(paths.command_line, max_command_line), "atoll.rev");
+    if (booted.empty() || base::GrubEnv::load(paths.grub_env).get("ok") != booted)
+        throw base::Error("the booted release has not been found good: its boot loader is not installed");
+}
+
 class LoaderUpdate {
 public:
     LoaderUpdate(const Paths& paths, LoaderJob job)
@@ -85,14 +91,7 @@ private:
         return is_older_than(bios_found_) || is_older_than(esp_found_) ? "older" : "available";
     }
 
-    void require_good_boot() const {
-        const std::string booted = kernel_argument(base::read_file(paths_.command_line, max_command_line), "atoll.rev");
-        if (booted.empty() || base::GrubEnv::load(paths_.grub_env).get("ok") != booted)
-            throw base::Error("the booted release has not been found good: its boot loader is not installed");
-    }
-
     void update() {
-        require_good_boot();
         if (const std::string why = refusal(); !why.empty())
             throw base::Error(why);
         if (verdict() == "older" && job_ != LoaderJob::downgrade)
@@ -183,6 +182,8 @@ private:
 } // namespace
 
 json::object run_loader_job(const Paths& paths, LoaderJob job) {
+    if (job != LoaderJob::look)
+        require_good_boot(paths); // before a disk is opened for writing
     return LoaderUpdate(paths, job).run();
 }
 
