@@ -36,16 +36,18 @@ int load_filter(Child& child) noexcept {
     return 0;
 }
 
-/// Reads `fd` line by line in a fixed buffer; longer lines are skipped. `visit(line)` returns true to stop.
+/// Reads `fd` line by line in a fixed buffer; longer lines are skipped. `visit(line)` returns true to stop. Not more
+/// than `most` bytes: a sparse file of the image's, which costs it nothing, must not keep us reading for ever.
 template <typename F>
-void each_line(int fd, F&& visit) noexcept {
+void each_line(int fd, std::size_t most, F&& visit) noexcept {
     char buffer[4096];
     std::size_t filled = 0;
     bool skipping = false;
-    for (;;) {
-        const ssize_t size = read(fd, buffer + filled, sizeof buffer - 1 - filled);
+    while (most > 0) {
+        const ssize_t size = read(fd, buffer + filled, std::min(most, sizeof buffer - 1 - filled));
         if (size <= 0)
             return;
+        most -= static_cast<std::size_t>(size);
         filled += static_cast<std::size_t>(size);
         char* line = buffer;
         while (char* end =
@@ -72,7 +74,8 @@ void find_home(Child& child) noexcept {
     struct stat status {};
     if (!file.valid() || fstat(file.get(), &status) < 0 || !S_ISREG(status.st_mode))
         return;
-    each_line(file.get(), [&](char* line) {
+    constexpr std::size_t largest = 16 << 20; // of /etc/passwd
+    each_line(file.get(), largest, [&](char* line) {
         char* fields[6]{line};
         for (int field = 1; field < 6; ++field) {
             char* const colon = std::strchr(fields[field - 1], ':');

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -33,6 +34,14 @@ namespace {
 
 int enter(const JoinedNamespace& joined) {
     return setns(joined.fd.get(), joined.flag) < 0 ? errno : 0;
+}
+
+/// A FIFO would hold us up for ever, and with the signals that `run` passes on blocked.
+std::string read_configuration_file(const std::string& path) {
+    struct stat status {};
+    if (stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode))
+        throw base::Error(path + ": is no regular file");
+    return base::read_file(path);
 }
 
 } // namespace
@@ -70,7 +79,7 @@ void Launch::create() {
 void Launch::read_configuration() {
     check_id(options_.id);
     const std::string path = options_.config_file.empty() ? options_.bundle + "/config.json" : options_.config_file;
-    config_text_ = base::read_file(path);
+    config_text_ = read_configuration_file(path);
     config_ = parse_config(config_text_, path, options_.bundle);
     state_.id = options_.id;
     state_.oci_version = config_.oci_version;

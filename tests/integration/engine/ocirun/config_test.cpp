@@ -125,6 +125,18 @@ BOOST_AUTO_TEST_CASE(a_hostile_passwd_is_only_read) {
     std::filesystem::create_directories(rootfs("/etc"));
     BOOST_REQUIRE(mkfifo(rootfs("/etc/passwd").c_str(), 0600) == 0); // would block an open
     BOOST_TEST(contains(run().at("env"), "HOME=/"));
+    // A sparse file costs the image nothing, and would keep us reading for as long as it likes.
+    std::filesystem::remove(rootfs("/etc/passwd"));
+    make_file("/etc/passwd", "");
+    std::filesystem::resize_file(rootfs("/etc/passwd"), std::uintmax_t{8} << 40);
+    BOOST_TEST(contains(run().at("env"), "HOME=/"));
+}
+
+BOOST_AUTO_TEST_CASE(a_configuration_that_is_no_file) {
+    BOOST_REQUIRE(mkfifo((path() + "/fifo").c_str(), 0600) == 0); // would block an open, and with it SIGTERM
+    const base::RunResult result = ocirun({"run", "--config", path() + "/fifo", "box"});
+    BOOST_TEST(result.status.code == 1);
+    BOOST_TEST(result.errors == "ocirun: " + path() + "/fifo: is no regular file\n");
 }
 
 BOOST_AUTO_TEST_CASE(working_directory_is_made) {
