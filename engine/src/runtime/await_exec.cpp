@@ -7,7 +7,7 @@
 
 namespace engine::runtime {
 
-std::optional<Message> await_exec(int channel, pid_t pid, const Process& process, std::optional<ListenerOffer> offer) {
+std::optional<Message> await_exec(int channel, pid_t pid, const Process* process, std::optional<ListenerOffer> offer) {
     if (offer && offer->size <= listener_first_part)
         offer.reset();
     for (;;) {
@@ -20,8 +20,8 @@ std::optional<Message> await_exec(int channel, pid_t pid, const Process& process
             return std::nullopt;
         if (message.kind == Message::Kind::failed)
             return message;
-        if (message.kind == Message::Kind::schedule) {
-            set_scheduling(pid, process);
+        if (message.kind == Message::Kind::schedule && process != nullptr) {
+            set_scheduling(pid, *process);
             send_go(channel);
         } else if (message.kind == Message::Kind::listener_sent && offer) {
             send_rest(*offer);

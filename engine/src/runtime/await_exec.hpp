@@ -9,8 +9,8 @@
 namespace engine::runtime {
 
 /// Waits for exec: end of file, or the failure before it. `channel`: the child's channel, or the start socket. `offer`
-/// is closed as soon as the agent has all. Throws base::Error when something asked for cannot be done; the child is
-/// then to be killed.
-std::optional<Message> await_exec(int channel, pid_t pid, const Process& process, std::optional<ListenerOffer> offer);
+/// is closed as soon as the agent has all. `process`: of one that is scheduled late. Throws base::Error when something
+/// asked for cannot be done; the child is then to be killed.
+std::optional<Message> await_exec(int channel, pid_t pid, const Process* process, std::optional<ListenerOffer> offer);
 
 } // namespace engine::runtime

@@ -143,7 +143,7 @@ Launched launch_in_container(const StateStore& store, const ContainerState& stat
         send_go_with(launched.channel.get(), *offer);
     else
         send_go(launched.channel.get());
-    if (const auto failure = await_exec(launched.channel.get(), launched.pid, options.process, std::move(offer)))
+    if (const auto failure = await_exec(launched.channel.get(), launched.pid, &options.process, std::move(offer)))
         throw base::Error(describe(*failure, nullptr, plan.process));
     launched.channel.reset();
     kill_child.dismiss();

@@ -117,6 +117,8 @@ void Launch::read_configuration() {
     plan.new_keyring = options_.new_keyring;
     plan.preserve_fds = options_.preserve_fds;
     plan_ = make_plan(config_, plan);
+    state_.start_reads_config =
+        !config_.hooks.poststart.empty() || !plan_.process.seccomp_listener.empty() || plan_.process.schedule_late;
     if (scope_) // its cgroup namespace and mounts are to be of the scope, where only we can put it
         plan_.await_parent = true;
     plan_.process.keep_groups =
@@ -271,7 +273,7 @@ void Launch::release() {
         send_go_with(launched_.channel.get(), *offer);
     else
         send_go(launched_.channel.get());
-    if (const auto failure = await_exec(launched_.channel.get(), launched_.pid, *config_.process, std::move(offer)))
+    if (const auto failure = await_exec(launched_.channel.get(), launched_.pid, &*config_.process, std::move(offer)))
         throw base::Error(describe(*failure, &plan_, plan_.process));
     launched_.channel.reset();
 }

@@ -74,9 +74,12 @@ void Runtime::start(const std::string& id) {
     const Status status = store_.status(state);
     if (status != Status::created)
         throw base::Error("container \"" + id + "\" is " + to_string(status) + ", not created");
-    const Config config = load_config(store_, state);
-    std::optional<ListenerOffer> listener =
-        offer_listener(config.linux_part.seccomp, state, status, state.pid); // before the container knows of us
+    std::optional<Config> config;
+    std::optional<ListenerOffer> listener;
+    if (state.start_reads_config) {
+        config = load_config(store_, state);
+        listener = offer_listener(config->linux_part.seccomp, state, status, state.pid); // before it knows of us
+    }
     const std::string path = store_.start_socket(id);
     base::fault_point("start");
     const base::UniqueFd connection = connect_to(path);
@@ -86,7 +89,7 @@ void Runtime::start(const std::string& id) {
     base::fault_point("started");
     std::optional<Message> failure;
     try {
-        failure = await_exec(connection.get(), state.pid, *config.process, std::move(listener));
+        failure = await_exec(connection.get(), state.pid, config ? &*config->process : nullptr, std::move(listener));
     } catch (const base::Error&) {
         kill_first(state);
         await_end(state);
@@ -96,7 +99,8 @@ void Runtime::start(const std::string& id) {
         await_end(state); // so that `delete` finds it stopped
         throw base::Error(describe_start_failure(store_, state, *failure));
     }
-    run_late_hooks(config.hooks.poststart, "poststart", state, Status::running);
+    if (config)
+        run_late_hooks(config->hooks.poststart, "poststart", state, Status::running);
 }
 
 int Runtime::run(RunOptions options) {

@@ -152,6 +152,7 @@ void StateStore::save(const ContainerState& state) const {
         {"scope", state.scope},
         {"namespaces", state.namespaces},
         {"lateHooks", state.late_hooks},
+        {"startReadsConfig", state.start_reads_config},
         {"annotations", annotations_object(state)},
     };
     replace_file(directory(state.id) + "/state.json", json::serialize(document), 0600);
@@ -178,7 +179,8 @@ ContainerState StateStore::load(const std::string& id) const {
     state.cgroup = object.string("cgroup");
     state.scope = object.string("scope");
     state.namespaces = static_cast<int>(object.integer("namespaces"));
-    state.late_hooks = object.boolean("lateHooks", true); // a release before did not write it
+    state.late_hooks = object.boolean("lateHooks", true);                // a release before did not write it
+    state.start_reads_config = object.boolean("startReadsConfig", true); // likewise
     if (const auto annotations = object.object("annotations"))
         for (const auto& [key, value] : annotations->raw())
             state.annotations.emplace_back(key, annotations->string(key));

@@ -30,6 +30,8 @@ struct ContainerState {
     std::string scope;            ///< systemd's unit that the cgroup is; empty: the cgroup is ours
     int namespaces = 0;           ///< CLONE_NEW* that it has of its own or joined
     bool late_hooks = true;       ///< poststart or poststop: without any, the configuration need not be read for them
+    /// There is something of the configuration's to do at `start`: a poststart hook, an agent, a late schedule.
+    bool start_reads_config = true;
     std::vector<std::pair<std::string, std::string>> annotations;
 };
 

@@ -154,6 +154,20 @@ BOOST_AUTO_TEST_CASE(a_missing_hook_is_an_error) {
     BOOST_TEST(run_error().find("hooks.createRuntime[0]: /no/such/hook: exit code 127") != std::string::npos);
 }
 
+// `start` reads the configuration again for them, and only when there is something to read it for.
+BOOST_AUTO_TEST_CASE(late_hooks_of_another_command) {
+    start_waiting();
+    BOOST_TEST(base::read_file(state_root() + "/box/state.json").find(R"("startReadsConfig":false)") !=
+               std::string::npos);
+    BOOST_TEST(ocirun({"delete", "--force", "box"}).status.success());
+    hook("poststart", "echo x > $LOG/started");
+    hook("poststop", "echo x > $LOG/stopped");
+    start_waiting();
+    BOOST_TEST(log("started") == "x\n");
+    BOOST_TEST(ocirun({"delete", "--force", "box"}).status.success());
+    BOOST_TEST(log("stopped") == "x\n");
+}
+
 BOOST_AUTO_TEST_CASE(late_hooks_that_fail_change_nothing) {
     hook("poststart", "exit 9");
     hook("poststart", "exit 8"); // the others run all the same
