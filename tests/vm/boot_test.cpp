@@ -14,9 +14,7 @@ void leaves_by_the_rescue_console(qemu::Machine& machine) {
 }
 
 void boots_and_powers_off(qemu::Firmware firmware, const std::string& name) {
-    qemu::RigOptions options = vm_test::rig_options(name);
-    options.firmware = firmware;
-    options.cpus = firmware == qemu::Firmware::bios ? 2 : 1;
+    qemu::RigOptions options = vm_test::rig_options(name, firmware);
     qemu::Rig rig(vm_test::places(), options);
     rig.boot(vm_test::boot_limit);
     qemu::Machine& machine = rig.machine();

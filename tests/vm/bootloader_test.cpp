@@ -12,7 +12,7 @@ using vm_test::OfflineDisk;
 using vm_test::Seconds;
 
 qemu::Rig& rig() {
-    return vm_test::SharedRig::get(vm_test::rig_options("bootloader"));
+    return vm_test::SharedRig::get(vm_test::rig_options("bootloader", qemu::Firmware::uefi));
 }
 
 struct Status {

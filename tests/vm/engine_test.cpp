@@ -9,13 +9,7 @@ namespace {
 using vm_test::Seconds;
 
 qemu::Rig& rig() {
-    static const qemu::RigOptions options = [] {
-        qemu::RigOptions made = vm_test::rig_options("engine");
-        made.firmware = qemu::Firmware::bios;
-        made.cpus = 2;
-        return made;
-    }();
-    return vm_test::SharedRig::get(options);
+    return vm_test::SharedRig::get(vm_test::rig_options("engine", qemu::Firmware::bios));
 }
 
 std::string engine_pid() {

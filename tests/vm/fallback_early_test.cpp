@@ -6,12 +6,7 @@ namespace {
 using vm_test::Seconds;
 
 qemu::Rig& rig() {
-    static const qemu::RigOptions options = [] {
-        qemu::RigOptions made = vm_test::rig_options("fallback-early");
-        made.firmware = qemu::Firmware::bios;
-        return made;
-    }();
-    return vm_test::SharedRig::get(options);
+    return vm_test::SharedRig::get(vm_test::rig_options("fallback-early", qemu::Firmware::bios));
 }
 
 } // namespace

@@ -7,7 +7,7 @@ using vm_test::Seconds;
 
 qemu::Rig& rig() {
     static const qemu::RigOptions options = [] {
-        qemu::RigOptions made = vm_test::rig_options("fallback-judged");
+        qemu::RigOptions made = vm_test::rig_options("fallback-judged", qemu::Firmware::bios);
         made.trial_seconds = 90; // as long each release that boots is given
         made.more_host_yaml =
             "health:\n"

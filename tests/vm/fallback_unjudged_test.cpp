@@ -7,7 +7,7 @@ namespace {
 using vm_test::Seconds;
 
 qemu::Rig& rig() {
-    static const qemu::RigOptions options = vm_test::rig_options("fallback-unjudged");
+    static const qemu::RigOptions options = vm_test::rig_options("fallback-unjudged", qemu::Firmware::uefi);
     return vm_test::SharedRig::get(options);
 }
 

@@ -19,7 +19,7 @@ std::string former_disk() {
 }
 
 qemu::Rig& rig() {
-    qemu::RigOptions options = vm_test::rig_options("release");
+    qemu::RigOptions options = vm_test::rig_options("release", qemu::Firmware::uefi);
     options.disk = former_disk();
     return vm_test::SharedRig::get(options);
 }

@@ -29,9 +29,12 @@ inline qemu::Images& images() {
     return made;
 }
 
-inline qemu::RigOptions rig_options(const std::string& name) {
+/// UEFI for what has to do with it: its firmware is slow, and hangs now and then on a busy host (qemu/DESIGN.md).
+inline qemu::RigOptions rig_options(const std::string& name, qemu::Firmware firmware) {
     qemu::RigOptions options;
     options.name = name;
+    options.firmware = firmware;
+    options.cpus = firmware == qemu::Firmware::bios ? 2 : 1;
     options.directory = places().out + "/vm/test-" + name;
     options.disk = images().disk();
     options.repository = images().first_repository();

@@ -11,7 +11,7 @@ using vm_test::Seconds;
 using Signature = qemu::Images::Signature;
 
 qemu::Rig& rig() {
-    return vm_test::SharedRig::get(vm_test::rig_options("update"));
+    return vm_test::SharedRig::get(vm_test::rig_options("update", qemu::Firmware::bios));
 }
 
 constexpr const char* stream = "atoll/x86_64/stable";
