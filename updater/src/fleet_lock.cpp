@@ -42,9 +42,12 @@ std::string lock_refusal(long status, std::string_view body) {
     return fmt::format("HTTP status {}", status);
 }
 
-LockAnswer ask_lock(const base::RebootLock& lock, LockRequest request, const std::string& id) {
+LockAnswer ask_lock(const base::RebootLock& lock, LockRequest request, const std::string& id, const std::string& ca) {
     const std::size_t path = lock.url.find('/', lock.url.find("://") + 3);
-    base::http::Client client(lock.url.substr(0, path));
+    std::optional<base::TlsFiles> tls;
+    if (!ca.empty())
+        tls = base::TlsFiles{ca, "", ""};
+    base::http::Client client(lock.url.substr(0, path), tls);
     base::http::ClientRequest call;
     call.method = "POST";
     call.target = path == std::string::npos ? "" : lock.url.substr(path);

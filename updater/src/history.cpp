@@ -6,6 +6,7 @@
 #include "base/files.hpp"
 #include "base/log.hpp"
 #include "record_json.hpp"
+#include "updater/boot_text.hpp"
 
 namespace updater {
 
@@ -30,7 +31,7 @@ std::vector<HistoryEntry> History::parse(std::string_view text, const std::strin
     for (const json::value& item : document.get_array()) {
         const base::JsonObject object(item, name);
         entries.push_back({object.integer("time"), object.string("event"), release_from_json(object.object("release")),
-                           object.string("detail")});
+                           object.string("detail"), object.strings("log")});
     }
     if (entries.size() > max_entries)
         entries.erase(entries.begin(), entries.end() - static_cast<std::ptrdiff_t>(max_entries));
@@ -39,17 +40,26 @@ std::vector<HistoryEntry> History::parse(std::string_view text, const std::strin
 
 std::string History::text() const {
     json::array array;
-    for (const HistoryEntry& entry : entries_)
-        array.push_back(json::object{{"time", entry.time},
-                                     {"event", entry.event},
-                                     {"release", release_to_json(entry.release)},
-                                     {"detail", entry.detail}});
+    for (const HistoryEntry& entry : entries_) {
+        json::object object{{"time", entry.time},
+                            {"event", entry.event},
+                            {"release", release_to_json(entry.release)},
+                            {"detail", entry.detail}};
+        if (!entry.log.empty())
+            object["log"] = json::array(entry.log.begin(), entry.log.end());
+        array.push_back(std::move(object));
+    }
     return json::serialize(array) + "\n";
 }
 
-void History::add(std::string_view event, const Release& release, std::string_view detail) noexcept {
+void History::add(std::string_view event, const Release& release, std::string_view detail,
+                  const std::vector<std::string>& log) noexcept {
     try {
-        entries_.push_back({std::time(nullptr), std::string(event), release, std::string(detail.substr(0, 1000))});
+        HistoryEntry entry{std::time(nullptr), std::string(event), release, std::string(detail.substr(0, 1000))};
+        constexpr std::size_t longest_line = 300;
+        for (std::size_t index = log.size() - std::min(log.size(), max_log); index < log.size(); ++index)
+            entry.log.push_back(plain_text(log[index], longest_line));
+        entries_.push_back(std::move(entry));
         if (entries_.size() > max_entries)
             entries_.erase(entries_.begin());
         base::write_durable(path_, text(), 0600);

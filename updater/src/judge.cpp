@@ -66,7 +66,8 @@ std::optional<Judge::Failure> Judge::find_workload_failure() const {
             return Failure{"workload " + result.name,
                            fmt::format("{}: {}", result.definition, result.detail),
                            {},
-                           result.container};
+                           result.container,
+                           result.log};
     }
     return std::nullopt;
 }

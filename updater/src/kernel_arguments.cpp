@@ -10,6 +10,8 @@ namespace {
 /// libostree writes its own `ostree=`; the others are the boot loader's, or ours to set.
 constexpr std::array<std::string_view, 4> reserved{"ostree", "atoll.rev", "BOOT_IMAGE", "initrd"};
 constexpr std::size_t max_argument = 512;
+/// COMMAND_LINE_SIZE of x86 is 2048, and a longer line is cut off; GRUB's BOOT_IMAGE=, ours and libostree's need 300.
+constexpr std::size_t max_line = 1700;
 
 using Arguments = std::vector<std::string>;
 
@@ -164,6 +166,17 @@ std::vector<std::string> change_arguments(std::vector<std::string> arguments,
         }
     }
     return arguments;
+}
+
+void require_fitting_arguments(const std::vector<std::string>& arguments) {
+    std::size_t size = 0;
+    for (const std::string& argument : arguments)
+        size += argument.size() + 1;
+    if (size > max_line)
+        throw base::Error(
+            fmt::format("kernel arguments: {} characters in all, and the kernel has room for {}; it would "
+                        "cut them off",
+                        size, max_line));
 }
 
 MergedArguments merge_arguments(const std::vector<std::string>& before, const std::vector<std::string>& here,

@@ -60,6 +60,19 @@ json::object notes_to_json(const MergeNotes& notes) {
             {"left_behind", list(notes.left_behind)}};
 }
 
+std::vector<std::string> notes_to_lines(const MergeNotes& notes) {
+    std::vector<std::string> lines;
+    const auto add = [&lines](const std::vector<std::string>& items, std::string_view before, std::string_view after) {
+        for (std::size_t index = 0; index < std::min(items.size(), MergeNotes::max_entries); ++index)
+            lines.push_back(std::string(before) + plain_text(items[index], 1000) + std::string(after));
+    };
+    add(notes.etc, "/etc/", " was changed here and in the image: kept");
+    add(notes.arguments, "kernel argument ", " was changed here and in the image: kept");
+    add(notes.accounts, "", "");
+    add(notes.left_behind, "/etc/", " was edited and is not in " + plain_text(notes.release.version, 100));
+    return lines;
+}
+
 namespace {
 
 StagedUpdate staged_from_json(const base::JsonObject& object) {

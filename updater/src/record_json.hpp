@@ -13,5 +13,7 @@ CheckResult check_from_json(const base::JsonObject& object);
 base::json::object receipt_to_json(const Receipt& receipt);
 base::json::object staged_to_json(const StagedUpdate& staged);
 base::json::object notes_to_json(const MergeNotes& notes);
+/// The same for people, a line each.
+std::vector<std::string> notes_to_lines(const MergeNotes& notes);
 
 } // namespace updater

@@ -12,8 +12,6 @@ namespace updater {
 
 namespace {
 
-constexpr std::chrono::seconds stall_limit{60};
-
 struct Address {
     std::string server; ///< "https://host:port"
     std::string prefix; ///< "/path" without a slash at the end
@@ -104,7 +102,7 @@ void Remote::fetch_file(const std::string& path, std::uint64_t size, const std::
     std::uint64_t received = 0;
     base::http::ClientRequest request;
     request.timeout = std::chrono::milliseconds(0);
-    request.stall = stall_limit;
+    request.stall = stall;
     request.on_data = [&](std::string_view data) {
         received += data.size();
         if (received > size)

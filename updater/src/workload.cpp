@@ -44,7 +44,8 @@ base::json::object check_to_json(const CheckResult& result) {
             {"outcome", to_string(result.outcome)},
             {"detail", result.detail},
             {"container", result.container},
-            {"definition", result.definition}};
+            {"definition", result.definition},
+            {"log", base::json::array(result.log.begin(), result.log.end())}};
 }
 
 CheckResult check_from_json(const base::JsonObject& object) {
@@ -53,7 +54,10 @@ CheckResult check_from_json(const base::JsonObject& object) {
             outcome == "passed"   ? Outcome::passed
             : outcome == "failed" ? Outcome::failed
                                   : Outcome::unknown,
-            object.string("detail"), object.string("container"), object.string("definition")};
+            object.string("detail"),
+            object.string("container"),
+            object.string("definition"),
+            object.strings("log")};
 }
 
 CheckResult judge_containers(const base::HealthCheck& check, const std::vector<ContainerFacts>& found) {
@@ -106,6 +110,15 @@ CheckResult judge_exit(const base::HealthCheck& check, int code, const std::stri
     last.remove_prefix(std::min(last.rfind('\n') + 1, last.size())); // npos + 1 is 0
     result.detail = last.empty() ? fmt::format("exit code {}", code)
                                  : fmt::format("exit code {}: {}", code, plain_text(last, max_detail));
+    constexpr std::size_t max_lines = 20;
+    std::string_view rest = output;
+    while (rest.ends_with('\n'))
+        rest.remove_suffix(1);
+    while (!rest.empty() && result.log.size() < max_lines) {
+        const std::size_t start = rest.rfind('\n') + 1; // npos + 1 is 0
+        result.log.insert(result.log.begin(), plain_text(rest.substr(start), max_detail));
+        rest.remove_suffix(rest.size() - (start > 0 ? start - 1 : 0));
+    }
     return result;
 }
 

@@ -25,6 +25,7 @@ struct Exchange {
     ClientResponse response;
     bool stopped = false; ///< on_data wanted no more
     bool too_large = false;
+    std::size_t header_bytes = 0;
     std::exception_ptr failure; ///< thrown by on_data: no exception may pass through curl
 };
 
@@ -47,6 +48,14 @@ std::size_t on_body(char* data, std::size_t size, std::size_t count, void* user)
         exchange.failure = std::current_exception();
         return 0;
     }
+}
+
+// libcurl keeps all headers in memory.
+std::size_t on_header(char*, std::size_t size, std::size_t count, void* user) {
+    constexpr std::size_t max_headers = 256 * 1024;
+    Exchange& exchange = *static_cast<Exchange*>(user);
+    exchange.header_bytes += size * count;
+    return exchange.header_bytes > max_headers ? 0 : size * count;
 }
 
 } // namespace
@@ -90,7 +99,7 @@ void Client::use_proxy(std::string url) {
 ClientResponse Client::send(const ClientRequest& request) {
     CURL* handle = impl_->handle.get();
     curl_easy_reset(handle); // keeps the connection
-    Exchange exchange{handle, request, {}, false, false, nullptr};
+    Exchange exchange{handle, request, {}, false, false, 0, nullptr};
     std::array<char, CURL_ERROR_SIZE> error{};
     std::unique_ptr<curl_slist, SlistDeleter> headers;
     const auto add_header = [&](const std::string& text) {
@@ -121,6 +130,8 @@ ClientResponse Client::send(const ClientRequest& request) {
     curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers.get());
     curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(handle, CURLOPT_WRITEDATA, &exchange);
+    curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(handle, CURLOPT_HEADERDATA, &exchange);
     if (!impl_->unix_path.empty())
         curl_easy_setopt(handle, CURLOPT_UNIX_SOCKET_PATH, impl_->unix_path.c_str());
     if (impl_->tls) {

@@ -114,6 +114,20 @@ BOOST_AUTO_TEST_CASE(not_for_this_host) {
     BOOST_TEST(is_staged(second));
 }
 
+BOOST_AUTO_TEST_CASE(kernel_arguments_that_cannot_be_in_a_boot_entry) {
+    const auto offer_with = [&](const std::vector<std::string>& arguments) {
+        publish({.version = "3", .program = "three", .signers = {&key}, .kernel_arguments = arguments});
+    };
+    offer_with({"quiet;reboot"});
+    require_refused("character ';' must not be in a boot entry");
+    offer_with({"two words"});
+    require_refused("has a space");
+    offer_with(std::vector<std::string>(9, std::string(200, 'x')));
+    require_refused("the kernel has room for 1700");
+    offer_with({"quiet"});
+    require_taken();
+}
+
 BOOST_AUTO_TEST_CASE(a_release_offered_before) {
     const std::string third = publish({.version = "3", .program = "three", .signers = {&key}});
     const auto offer_third = [&](const std::string& version, const std::string& commit) {

@@ -5,6 +5,8 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <thread>
+
 #include "base/error.hpp"
 #include "evil_commit.hpp"
 #include "rig.hpp"
@@ -89,6 +91,47 @@ BOOST_AUTO_TEST_CASE(bodies_without_an_end) {
     require_harmless("an object is larger than the");
     endless(".dirtree");
     require_harmless(commit);
+}
+
+BOOST_AUTO_TEST_CASE(headers_without_an_end) {
+    for (const char* end_of_path : {"/atoll/channels/atoll/stable", ".filez"}) {
+        server->behave([end_of_path](const std::string& path, int connection) {
+            if (!path.ends_with(end_of_path))
+                return false;
+            HttpFiles::send(connection, "HTTP/1.1 200 OK\r\n");
+            std::string block;
+            for (unsigned count = 0; count < 1000; ++count)
+                block += fmt::format("X-Header-{}: {}\r\n", count, std::string(50, 'x'));
+            while (HttpFiles::send(connection, block)) {
+            }
+            return true;
+        });
+        const base::RunResult run = pull({"--stall", "3"});
+        BOOST_TEST(run.status.code == 1);
+        BOOST_TEST(run.output.find("\"error\"") != std::string::npos, run.output << run.errors);
+        BOOST_TEST(peak_memory(run) <= most_memory_kib);
+        BOOST_TEST(listing() == before, boost::test_tools::per_element());
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_trickle_is_given_up_and_goes_on_later) {
+    server->behave([this](const std::string& path, int connection) {
+        if (!path.ends_with(".filez") || server->requests().size() < 12)
+            return false;
+        // Fast enough to be something every second, and far too slow.
+        HttpFiles::send(connection, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\nConnection: close\r\n\r\n");
+        while (HttpFiles::send(connection, "x"))
+            std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        return true;
+    });
+    const base::RunResult run = pull({"--stall", "2"});
+    BOOST_TEST(run.status.code == 1);
+    BOOST_TEST(run.output.find("less than 1000 bytes a second came for 2 s") != std::string::npos,
+               run.output << run.errors);
+    BOOST_TEST(listing() == before, boost::test_tools::per_element());
+    server->behave({});
+    const base::RunResult again = pull();
+    BOOST_TEST(again.status.success(), again.output << again.errors);
 }
 
 BOOST_AUTO_TEST_CASE(a_little_that_becomes_a_lot) {

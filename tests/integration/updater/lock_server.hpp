@@ -14,6 +14,7 @@ public:
     LockServer();
     ~LockServer();
     std::string url() const;
+    unsigned port() const noexcept { return port_; }
     /// Who has the slot; empty: nobody.
     std::string owner() const;
     void set_owner(const std::string& id);

@@ -23,7 +23,8 @@ std::string lock_body(const base::RebootLock& lock, const std::string& id);
 /// What a response other than 200 says.
 std::string lock_refusal(long status, std::string_view body);
 
-/// Throws base::Error when the server gives no HTTP answer.
-LockAnswer ask_lock(const base::RebootLock& lock, LockRequest request, const std::string& id);
+/// `ca`: file of the authorities that may vouch for the server; empty: the system's. Throws base::Error when the server
+/// gives no HTTP answer.
+LockAnswer ask_lock(const base::RebootLock& lock, LockRequest request, const std::string& id, const std::string& ca);
 
 } // namespace updater

@@ -57,6 +57,7 @@ public:
         /// Whose last log lines explain it: a system service, or a container; both empty when engined does not answer.
         std::string service;
         std::string container;
+        std::vector<std::string> log = {}; ///< of a check that has its own
     };
 
     explicit Judge(Options options) : options_(std::move(options)) {}

@@ -36,6 +36,9 @@ void require_valid_change(const ArgumentChange& change);
 std::vector<std::string> change_arguments(std::vector<std::string> arguments,
                                           const std::vector<ArgumentChange>& changes, bool strict);
 
+/// Throws base::Error when they are longer than what the kernel reads beside what GRUB and libostree add.
+void require_fitting_arguments(const std::vector<std::string>& arguments);
+
 struct MergedArguments {
     std::vector<std::string> arguments;
     std::vector<std::string> conflicts; ///< names that host and image changed differently; the host's were kept

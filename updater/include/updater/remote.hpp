@@ -1,6 +1,7 @@
 // The repository that updates come from, for what we fetch ourselves: signed files and static deltas. Redirections are
 // not followed, sizes are bounded. (Objects are fetched by libostree, see Repository::pull.)
 #pragma once
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -14,6 +15,8 @@ struct Remote {
     std::string url;   ///< http or https
     std::string ca;    ///< file; empty: the system's authorities
     std::string proxy; ///< empty: none
+    /// A download that brings less than a byte a millisecond for so long has stopped, and is given up.
+    std::chrono::seconds stall{60};
 
     /// A small file of at most `limit` bytes; nullopt when the server says that it is not there (404 or 410). Throws
     /// base::Error.

@@ -61,9 +61,12 @@ public:
     std::vector<std::string> edits_missing_in(const std::string& revision) const;
     /// Kernel arguments of the booted deployment, without the updater's own.
     std::vector<std::string> kernel_arguments() const;
+    /// Throws base::Error when deploy() would refuse the kernel arguments that the request comes to, or cannot read
+    /// what the image says of them.
+    void require_bootable_arguments(const DeployRequest& request) const;
     /// Protects a commit that is here from cleaning up, for a deployment at the next shutdown. Throws base::Error when
-    /// something of it is missing. Returns its version.
-    std::string stage_local(const std::string& commit);
+    /// something of it is missing, or its kernel arguments cannot be in a boot entry. Returns its version.
+    std::string stage_local(const DeployRequest& request);
     /// A pinned deployment is not removed until it is unpinned.
     void set_pinned(const std::string& revision, bool pinned);
     /// Removes deployments that are neither booted, pinned nor in `keep`, oldest first, down to `count`.

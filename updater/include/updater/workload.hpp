@@ -23,8 +23,9 @@ struct CheckResult {
     std::string name;
     Outcome outcome = Outcome::unknown;
     std::string detail;
-    std::string container;  ///< id or name of a container that explains a failure; may be empty
-    std::string definition; ///< HealthCheck::describe()
+    std::string container;             ///< id or name of a container that explains a failure; may be empty
+    std::string definition;            ///< HealthCheck::describe()
+    std::vector<std::string> log = {}; ///< a command's last lines, when it failed
 };
 
 /// What engined says of one container.

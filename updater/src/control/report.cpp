@@ -152,6 +152,8 @@ std::string render_history(const std::string& json_text) {
         out += fmt::format("{}  {:<16}{}{}{}\n", render_time(entry.integer("time")), entry.string("event"),
                            known ? release.describe() : "", known && !entry.string("detail").empty() ? ": " : "",
                            entry.string("detail"));
+        for (const std::string& line : entry.strings("log"))
+            out += "    | " + line + "\n";
     }
     return out.empty() ? "nothing happened yet\n" : out;
 }

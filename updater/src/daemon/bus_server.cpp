@@ -128,8 +128,8 @@ int on_get_text(sd_bus*, const char*, const char*, const char* property, sd_bus_
                 sd_bus_error*);
 int on_get_progress(sd_bus*, const char*, const char*, const char*, sd_bus_message* reply, void* data, sd_bus_error*);
 
-constexpr std::array text_properties{"State",         "BootedVersion", "BootedCommit",    "BootedRevision",
-                                     "StagedVersion", "StagedCommit",  "RollbackVersion", "LastError"};
+int on_get_window(sd_bus*, const char*, const char*, const char*, sd_bus_message* reply, void* data, sd_bus_error*);
+int on_get_notes(sd_bus*, const char*, const char*, const char*, sd_bus_message* reply, void* data, sd_bus_error*);
 
 #define UPDATER_TEXT(name) SD_BUS_PROPERTY(name, "s", on_get_text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE)
 const sd_bus_vtable updater_vtable[] = {
@@ -175,6 +175,11 @@ const sd_bus_vtable updater_vtable[] = {
     UPDATER_TEXT("StagedCommit"),
     UPDATER_TEXT("RollbackVersion"),
     UPDATER_TEXT("LastError"),
+    UPDATER_TEXT("PolicyMode"),
+    UPDATER_TEXT("PolicyProblem"),
+    UPDATER_TEXT("LockRefused"),
+    SD_BUS_PROPERTY("NextWindow", "t", on_get_window, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Notes", "as", on_get_notes, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
     SD_BUS_PROPERTY("Progress", "(tttt)", on_get_progress, 0, 0),
     SD_BUS_SIGNAL_WITH_ARGS("StateChanged", SD_BUS_ARGS("s", before, "s", after), 0),
     SD_BUS_SIGNAL_WITH_ARGS("Progress", SD_BUS_ARGS("t", bytes, "t", total_bytes, "t", objects, "t", total_objects), 0),
@@ -221,6 +226,7 @@ struct BusServer::Impl {
     base::UniqueFd listener;
     std::unique_ptr<EventLoop::Watch> accepting;
     std::list<BusOwner> peers;
+    BusView published; ///< as the peers know it
 
     void listen();
     void accept_peer();
@@ -281,6 +287,19 @@ int on_get_progress(sd_bus*, const char*, const char*, const char*, sd_bus_messa
     return sd_bus_message_append(reply, "(tttt)", now.bytes, now.total_bytes, now.objects, now.total_objects);
 }
 
+int on_get_window(sd_bus*, const char*, const char*, const char*, sd_bus_message* reply, void* data, sd_bus_error*) {
+    return sd_bus_message_append(reply, "t", static_cast<BusServer::Impl*>(data)->view().next_window);
+}
+
+int on_get_notes(sd_bus*, const char*, const char*, const char*, sd_bus_message* reply, void* data, sd_bus_error*) {
+    std::vector<std::string> notes = static_cast<BusServer::Impl*>(data)->view().notes;
+    std::vector<char*> words;
+    for (std::string& note : notes)
+        words.push_back(note.data());
+    words.push_back(nullptr);
+    return sd_bus_message_append_strv(reply, words.data());
+}
+
 } // namespace
 
 void BusServer::Impl::listen() {
@@ -327,12 +346,14 @@ void BusServer::Impl::serve(base::UniqueFd fd) {
               "watch for the end of the connection");
     check_bus(sd_bus_start(raw), "sd_bus_start");
     check_bus(sd_bus_attach_event(raw, loop.get(), 0), "sd_bus_attach_event");
+    if (peers.empty())
+        published = view(); // nobody was told of what changed since the last one went
     peers.push_back(std::move(bus));
 }
 
 BusServer::BusServer(EventLoop& loop, const std::string& socket_path, std::function<BusView()> view,
                      std::function<void(const BusCall&)> handler)
-    : impl_(std::make_unique<Impl>(Impl{loop, socket_path, std::move(view), std::move(handler), {}, {}, {}})) {
+    : impl_(std::make_unique<Impl>(Impl{loop, socket_path, std::move(view), std::move(handler), {}, {}, {}, {}})) {
     impl_->listen();
 }
 
@@ -342,7 +363,7 @@ void BusServer::state_changed(const std::string& before, const std::string& afte
     impl_->for_each_peer([&](sd_bus* peer) {
         sd_bus_emit_signal(peer, bus::object_path, bus::interface, "StateChanged", "ss", before.c_str(), after.c_str());
     });
-    properties_changed();
+    publish();
 }
 
 void BusServer::progress_changed(const BusProgress& now) {
@@ -352,10 +373,26 @@ void BusServer::progress_changed(const BusProgress& now) {
     });
 }
 
-void BusServer::properties_changed() {
+void BusServer::publish() {
+    if (impl_->peers.empty())
+        return;
+    const BusView now = impl_->view();
+    std::vector<std::string> changed;
+    for (const auto& [name, text] : now.text) {
+        const auto before = impl_->published.text.find(name);
+        if (before == impl_->published.text.end() || before->second != text)
+            changed.push_back(name);
+    }
+    if (now.next_window != impl_->published.next_window)
+        changed.emplace_back("NextWindow");
+    if (now.notes != impl_->published.notes)
+        changed.emplace_back("Notes");
+    impl_->published = now;
+    if (changed.empty())
+        return;
     std::vector<char*> names;
-    for (const char* name : text_properties)
-        names.push_back(const_cast<char*>(name));
+    for (std::string& name : changed)
+        names.push_back(name.data());
     names.push_back(nullptr);
     impl_->for_each_peer([&](sd_bus* peer) {
         sd_bus_emit_properties_changed_strv(peer, bus::object_path, bus::interface, names.data());

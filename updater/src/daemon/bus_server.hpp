@@ -24,6 +24,8 @@ struct BusProgress {
 /// The properties, by name in the D-Bus API.
 struct BusView {
     std::map<std::string, std::string> text; ///< State, BootedVersion, ...
+    std::uint64_t next_window = 0;           ///< seconds since 1970; 0: none
+    std::vector<std::string> notes;
     BusProgress progress;
 };
 
@@ -77,7 +79,8 @@ public:
 
     void state_changed(const std::string& before, const std::string& after);
     void progress_changed(const BusProgress& progress);
-    void properties_changed();
+    /// Tells everybody which properties have changed since this was called last.
+    void publish();
 
     struct Impl;
 

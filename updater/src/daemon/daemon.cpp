@@ -121,6 +121,7 @@ void Daemon::change(Event event) {
 
 // A full or broken /var must not keep a boot from being judged or rolled back.
 bool Daemon::save() noexcept {
+    publish();
     try {
         save_record(paths_.state_file(), record_);
         return true;

@@ -62,6 +62,7 @@ private:
 
     // daemon_status.cpp: what is told
     BusView view() const;
+    void publish() noexcept; ///< properties that changed
     std::string status_text() const;
     const Deployment* rollback_target() const;
 

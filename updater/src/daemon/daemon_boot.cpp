@@ -53,6 +53,7 @@ void Daemon::refresh_deployments() {
         if (deployments_.back().booted)
             booted_ = deployments_.back().release;
     }
+    publish();
 }
 
 /// Before the deployments are read for the first time.
@@ -86,7 +87,7 @@ void Daemon::read_failed_reset(const std::string& revision, std::optional<std::s
         const Record theirs = parse_record(*text, below(paths_.state_file()));
         if (const Receipt* receipt = theirs.receipt_of(revision);
             receipt != nullptr && record_.receipt_of(revision) == nullptr) {
-            history_.add("given up", receipt->release, receipt->check + ": " + receipt->detail);
+            history_.add("given up", receipt->release, receipt->check + ": " + receipt->detail, receipt->log);
             record_.add_receipt(*receipt);
         }
         if (theirs.trial && theirs.trial->revision == revision)
@@ -126,7 +127,8 @@ void Daemon::assess() {
     if (boot.staged_is_deployed)
         history_.add("finalised", booted_, "found deployed after the boot");
     if (boot.receipt) {
-        history_.add("given up", boot.receipt->release, boot.receipt->check + ": " + boot.receipt->detail);
+        history_.add("given up", boot.receipt->release, boot.receipt->check + ": " + boot.receipt->detail,
+                     boot.receipt->log);
         record_.add_receipt(*boot.receipt);
     }
     // On disk before GRUB's notes go: a machine that loses power between the two comes to the same conclusion again.

@@ -65,8 +65,13 @@ void Daemon::deploy_release(const BusCall& call) {
 
 void Daemon::stage_local(const BusCall& call, StagedUpdate staged, const std::string& event) {
     staged.release.revision = draw_revision();
+    std::vector<std::string> arguments{"stage-local", "--commit", staged.release.commit};
+    for (const ArgumentChange& change : staged.arguments)
+        arguments.push_back(fmt::format("--argument={}:{}", to_string(change.kind), change.argument));
+    if (staged.factory)
+        arguments.emplace_back("--factory");
     job_ = std::make_unique<WorkerJob>(
-        loop_, WorkerJob::Options{.argv = worker({"stage-local", "--commit", staged.release.commit}),
+        loop_, WorkerJob::Options{.argv = worker(std::move(arguments)),
                                   .on_end = [this, call, staged, event](const WorkerResult& result) {
                                       job_.reset();
                                       base::fault_point("protected");
@@ -186,7 +191,7 @@ void Daemon::stage_arguments(const BusCall& call, const std::vector<std::string>
     require_idle("kernel arguments");
     std::vector<ArgumentChange> all = record_.staged ? record_.staged->arguments : std::vector<ArgumentChange>{};
     all.insert(all.end(), changes.begin(), changes.end());
-    const std::vector<std::string> after = change_arguments(booted_arguments, all, true);
+    require_fitting_arguments(change_arguments(booted_arguments, all, true));
     if (record_.staged && record_.staged->factory)
         throw BusError(error_wrong_state, "kernel arguments: a factory reset is staged; change them after it");
     if (record_.staged) {

@@ -82,6 +82,7 @@ void Daemon::policy_tick() {
             base::log_error("update policy: {}", problem);
         policy_.problem = problem;
     }
+    publish();
     policy_.timer = loop_.after(std::max(pause, shortest_pause), [this] { policy_tick(); });
 }
 
@@ -103,7 +104,7 @@ void Daemon::act(const base::UpdatePolicy& policy, PolicyAction action) {
                 policy_.next_look =
                     boot_time() + std::min<Judge::Time>(interval, retry_pause(policy_.look_failures, random_part()));
         });
-        start_pull(call, {.metadata_only = action == PolicyAction::check, .stream = {}, .commit = {}});
+        start_pull(call, {.metadata_only = action == PolicyAction::check, .stream = {}, .release = {}, .commit = {}});
         return;
     }
     case PolicyAction::release_lock:
@@ -136,6 +137,7 @@ void Daemon::ask_for_lock(bool release) {
                                               policy_.next_lock =
                                                   boot_time() + retry_pause(policy_.lock_failures++, random_part());
                                               base::log_info("reboot lock: {}", policy_.lock_refused);
+                                              publish();
                                               return;
                                           }
                                           policy_.lock_failures = 0;

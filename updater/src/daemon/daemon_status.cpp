@@ -1,5 +1,6 @@
 // What updaterd tells: the properties and the status.
 #include "base/json.hpp"
+#include "base/log.hpp"
 #include "daemon.hpp"
 #include "record_json.hpp"
 #include "updater/boot_text.hpp"
@@ -30,8 +31,25 @@ BusView Daemon::view() const {
                  {"StagedCommit", record_.staged ? record_.staged->release.commit : ""},
                  {"RollbackVersion", target != nullptr ? target->release.version : ""},
                  {"LastError", record_.last_error}};
+    const json::value status(policy_status());
+    const base::JsonObject policy(status, "policy");
+    view.text["PolicyMode"] = policy.string("mode");
+    view.text["PolicyProblem"] = policy.string("problem");
+    view.text["LockRefused"] = policy_.lock_refused;
+    view.next_window = static_cast<std::uint64_t>(policy.integer("next_window"));
+    if (record_.notes)
+        view.notes = notes_to_lines(*record_.notes);
     view.progress = progress_;
     return view;
+}
+
+void Daemon::publish() noexcept {
+    try {
+        if (bus_)
+            bus_->publish();
+    } catch (const std::exception& error) {
+        base::log_warning("properties not told: {}", error.what());
+    }
 }
 
 std::string Daemon::status_text() const {

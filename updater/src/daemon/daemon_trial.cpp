@@ -140,7 +140,8 @@ void Daemon::give_up() {
     }
     stop_judging(); // what happens while the machine goes down is no news
     if (failure.service.empty() && failure.container.empty()) {
-        write_receipt(std::move(failure), {});
+        std::vector<std::string> log = std::move(failure.log);
+        write_receipt(std::move(failure), std::move(log));
         return;
     }
     const std::vector<std::string> argv =
@@ -174,7 +175,7 @@ void Daemon::write_receipt(Judge::Failure failure, std::vector<std::string> log)
     base::fault_point("judged_bad");
     save();
     base::fault_point("receipt_saved");
-    history_.add("given up", booted_, failure.check + ": " + failure.detail);
+    history_.add("given up", booted_, failure.check + ": " + failure.detail, receipt.log);
     // A verdict is final: another boot of the same revision would only take another trial's time. GRUB falls back at
     // once.
     try {

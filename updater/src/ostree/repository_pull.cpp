@@ -1,8 +1,10 @@
 // Repository::pull: one commit by its checksum, never a ref. What a server sends under that name either has that
 // digest or is refused, object by object.
 #include <sys/mman.h>
+#include <sys/socket.h>
 
 #include <cstdio>
+#include <cstdlib>
 
 #include "base/files.hpp"
 #include "base/scope_exit.hpp"
@@ -14,6 +16,7 @@ namespace {
 
 constexpr const char* remote_name = "atoll";
 
+constexpr std::uint64_t least_bytes_per_second = 1000;
 constexpr std::size_t maps_limit = 1024 * 1024;
 constexpr const char* never_used_url = "http://atoll.invalid";
 
@@ -54,7 +57,11 @@ struct Watcher {
     const std::function<void(const TransferProgress&)>& report;
     std::uint64_t max_objects;
     GCancellable* cancel;
+    std::chrono::seconds stall;
     TransferProgress last;
+    bool stalled = false;
+    TransferProgress window_start; ///< since then too little has come
+    std::chrono::steady_clock::time_point window_since = std::chrono::steady_clock::now();
 };
 
 void on_changed(OstreeAsyncProgress* progress, gpointer data) {
@@ -74,6 +81,40 @@ void on_changed(OstreeAsyncProgress* progress, gpointer data) {
     } catch (const std::exception&) {
         return;
     }
+}
+
+/// libostree 2022.7 waits for a request that is under way also when it is cancelled: its connection has to end. In this
+/// process nobody else has one.
+void cut_connections() noexcept {
+    std::error_code error;
+    for (const auto& item : std::filesystem::directory_iterator("/proc/self/fd", error)) {
+        const int fd = std::atoi(item.path().filename().c_str()); // NOLINT: the kernel names them by number
+        int domain = 0;
+        socklen_t size = sizeof domain;
+        if (::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && (domain == AF_INET || domain == AF_INET6))
+            ::shutdown(fd, SHUT_RDWR);
+    }
+}
+
+// libostree has no lowest speed: a server that sends a byte now and then would keep it for ever. Writing what came
+// takes time too, and counts as moving on.
+gboolean on_second(gpointer data) {
+    auto& watcher = *static_cast<Watcher*>(data);
+    const auto now = std::chrono::steady_clock::now();
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now - watcher.window_since);
+    const bool moves = watcher.last.objects > watcher.window_start.objects ||
+                       watcher.last.bytes - watcher.window_start.bytes >=
+                           static_cast<std::uint64_t>(watcher.stall.count()) * least_bytes_per_second;
+    if (moves) {
+        watcher.window_start = watcher.last;
+        watcher.window_since = now;
+    } else if (seconds >= watcher.stall) {
+        watcher.stalled = true;
+        g_cancellable_cancel(watcher.cancel);
+    }
+    if (watcher.stalled) // every second: it tries again by itself
+        cut_connections();
+    return G_SOURCE_CONTINUE;
 }
 
 GVariantOwner pull_options(const std::string& url, const std::string& checksum) {
@@ -121,13 +162,23 @@ void Repository::pull(const Remote& remote, const std::string& checksum, std::ui
         g_main_context_unref(context);
     });
     const GOwner<GCancellable> cancel(g_cancellable_new());
-    Watcher watcher{progress, max_objects, cancel.get(), {}};
+    Watcher watcher{progress, max_objects, cancel.get(), remote.stall, {}};
+    GSource* seconds = g_timeout_source_new_seconds(1);
+    g_source_set_callback(seconds, on_second, &watcher, nullptr);
+    g_source_attach(seconds, context);
+    const base::ScopeExit stop([seconds] {
+        g_source_destroy(seconds);
+        g_source_unref(seconds);
+    });
     const GOwner<OstreeAsyncProgress> async(ostree_async_progress_new());
     g_signal_connect(async.get(), "changed", G_CALLBACK(on_changed), &watcher);
     Failure failure;
     const bool done = ostree_repo_pull_with_options(get(), remote_name, pull_options(remote.url, checksum).get(),
                                                     async.get(), cancel.get(), failure);
     ostree_async_progress_finish(async.get());
+    if (watcher.stalled)
+        throw base::Error(fmt::format("While fetching {}: less than {} bytes a second came for {} s", remote.url,
+                                      least_bytes_per_second, remote.stall.count()));
     if (g_cancellable_is_cancelled(cancel.get()))
         throw base::Error(fmt::format("commit {}: has more objects than the {} it tells", checksum, max_objects));
     if (!done)

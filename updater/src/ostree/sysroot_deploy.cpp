@@ -58,6 +58,7 @@ MergedArguments arguments_for(const Repository& repository, const std::string& b
         line += argument + " ";
     }
     merged.arguments = next_kernel_arguments(line, request.revision);
+    require_fitting_arguments(merged.arguments);
     return merged;
 }
 
@@ -149,7 +150,18 @@ std::vector<std::string> Sysroot::kernel_arguments() const {
     return arguments;
 }
 
-std::string Sysroot::stage_local(const std::string& commit) {
+void Sysroot::require_bootable_arguments(const DeployRequest& request) const {
+    const GOwner<OstreeDeployment> booted = impl_->booted();
+    if (!booted)
+        return; // the first deployment of a disk has nothing to merge with, and deploying says so
+    base::with_context("commit " + request.commit, [&] {
+        arguments_for(*impl_->repository, ostree_deployment_get_csum(booted.get()),
+                      split_arguments(boot_options(booted.get())), request);
+    });
+}
+
+std::string Sysroot::stage_local(const DeployRequest& request) {
+    const std::string& commit = request.commit;
     const CommitInfo info = impl_->repository->read_commit(commit);
     Failure failure;
     OstreeRepoCommitState state{};
@@ -157,6 +169,7 @@ std::string Sysroot::stage_local(const std::string& commit) {
         failure.raise("read commit " + commit);
     if ((state & OSTREE_REPO_COMMIT_STATE_PARTIAL) != 0)
         throw base::Error("commit " + commit + ": not all of it is here");
+    require_bootable_arguments(request);
     impl_->repository->set_ref(staged_ref, commit);
     base::fault_point("protected_local");
     return info.version;

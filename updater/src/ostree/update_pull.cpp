@@ -311,6 +311,9 @@ private:
         check_tree(repository_, commit.checksum);
         const KernelFiles kernel = find_kernel(repository_, commit.checksum);
         check_boot_entry(repository_, commit, kernel);
+        DeployRequest deployment;
+        deployment.commit = commit.checksum;
+        sysroot_.require_bootable_arguments(deployment);
         bool same_kernel = false;
         if (!booted_.release.commit.empty()) {
             const KernelFiles old = find_kernel(repository_, booted_.release.commit);

@@ -108,16 +108,22 @@ void add_deployment_jobs(CLI::App& app, WorkerCall& call) {
     revision(deploying);
     keep(deploying);
     deploying->add_option("--ref", arguments->deploy.ref, "stream, for the origin file")->required();
-    deploying->add_option("--argument", arguments->changes, "append:, delete: or replace: and a kernel argument")
-        ->allow_extra_args(false);
-    deploying->add_flag("--factory", arguments->deploy.factory, "/etc, /var and kernel arguments as shipped");
     revision(add("put-first", "make a deployment the first to boot", put_first));
     add("drop-staged", "let the staged commit be cleaned up",
         [](const WorkerCall& made, Arguments&, const Paths& paths) { return drop_staged(made, paths); });
-    commit(add("stage-local", "protect a commit that is here",
-               [](const WorkerCall& made, Arguments& given, const Paths& paths) {
-                   return json::object{{"version", open_sysroot(made, paths).stage_local(given.deploy.commit)}};
-               }));
+    const auto changes = [&](CLI::App* job) {
+        job->add_option("--argument", arguments->changes, "append:, delete: or replace: and a kernel argument")
+            ->allow_extra_args(false);
+        job->add_flag("--factory", arguments->deploy.factory, "/etc, /var and kernel arguments as shipped");
+    };
+    changes(deploying);
+    CLI::App* staging = add("stage-local", "protect a commit that is here, to be deployed with these changes",
+                            [](const WorkerCall& made, Arguments& given, const Paths& paths) {
+                                given.deploy.arguments = parse_changes(given.changes);
+                                return json::object{{"version", open_sysroot(made, paths).stage_local(given.deploy)}};
+                            });
+    commit(staging);
+    changes(staging);
     CLI::App* pinning = add("pin", "keep a deployment until it is unpinned",
                             [](const WorkerCall& made, Arguments& given, const Paths& paths) {
                                 open_sysroot(made, paths).set_pinned(given.deploy.revision, given.pinned);

@@ -20,7 +20,7 @@ void add_lock_job(CLI::App& app, WorkerCall& call) {
             std::string machine_id = base::read_file_if_exists(paths.machine_id, 256).value_or("");
             machine_id.erase(std::remove(machine_id.begin(), machine_id.end(), '\n'), machine_id.end());
             const LockAnswer answer = ask_lock(lock, *release ? LockRequest::steady_state : LockRequest::pre_reboot,
-                                               lock_id(lock, machine_id));
+                                               lock_id(lock, machine_id), host.update.ca);
             return base::json::object{{"granted", answer.granted}, {"reason", answer.reason}};
         };
     });

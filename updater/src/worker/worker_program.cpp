@@ -55,6 +55,7 @@ struct Arguments {
     std::string service;
     std::string container;
     unsigned lines = 20;
+    unsigned stall = 60;
     unsigned interval_ms = 1000;
 };
 
@@ -105,6 +106,7 @@ json::object pull(const Arguments& arguments, const Paths& paths) {
     PullRequest request = arguments.pull;
     request.remote.ca = host.update.ca;
     request.remote.proxy = host.update.proxy;
+    request.remote.stall = std::chrono::seconds(arguments.stall);
     request.host_keys = host.update.keys;
     Sysroot sysroot = open_sysroot(arguments.call, paths);
     const PullObserver observer{
@@ -176,6 +178,8 @@ int run(int argc, char** argv) {
         pulling->add_option("--commit", arguments.pull.commit, "this commit, not what the stream names");
     pulling->add_option("--release", arguments.pull.release, "this version that the stream names")->excludes(commit);
     pulling->add_option("--refuse", arguments.pull.refused, "a commit that failed before")->allow_extra_args(false);
+    pulling->add_option("--stall", arguments.stall, "give up after so many seconds in which almost nothing came")
+        ->check(CLI::Range(1, 3600));
     pulling->add_flag("--metadata-only", arguments.pull.metadata_only, "only look whether there is one");
     pulling->add_flag("--allow-downgrade", arguments.pull.allow_downgrade, "also an older one");
     pulling->add_flag("--ignore-rollout", arguments.pull.ignore_rollout, "also when this host's turn has not come");
