@@ -72,6 +72,10 @@ void replace_largest(const std::string& directory, const std::string& end, const
     base::write_durable(largest, change(base::read_file(largest, std::size_t{1} << 30U)));
 }
 
+bool has(const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+}
+
 void upgrade() {
     rig().machine().run_checked("updatectl upgrade", Seconds(300));
 }
@@ -138,10 +142,20 @@ BOOST_AUTO_TEST_CASE(upgrade_keeps_data_and_edits) {
     qemu::Machine& machine = rig().machine();
     vm_test::start_unit(rig());
     rig().docker_checked({"network", "create", "--subnet", "10.123.0.0/24", "kept"});
-    machine.run_checked("echo data >/var/rig-data; echo early >/etc/rig/edited-by-admin");
+    machine.run_checked("echo data >/var/rig-data; echo early >/etc/rig/edited-by-admin; "
+                        "echo 'admin:x:1000:1000::/var:/bin/sh' >>/etc/passwd");
+    // What root asked for goes along with the release that comes: kernel arguments, and a deployment that stays.
+    machine.run_checked("updatectl kargs --append rig.kept=1");
+    BOOST_TEST(has(machine.run("updatectl kargs --append 'a;b'").errors, "must not be in a boot entry"));
+    machine.run_checked("updatectl pin booted", Seconds(120));
+    BOOST_TEST(machine.run("updatectl rebase atoll/x86_64/none", Seconds(120)).code == 1);
     rig().publish(second_release());
     BOOST_TEST(machine.run_checked("updatectl check --json", Seconds(120)).find("\"delta\":true") != std::string::npos);
     upgrade();
+    BOOST_TEST(has(machine.run_checked("updatectl diff", Seconds(120)), "/usr/share/rig-next"));
+    const std::string report = machine.run_checked("updatectl etc-diff", Seconds(120));
+    BOOST_TEST(has(report, "modified /etc/passwd"), report);
+    BOOST_TEST(has(report, "CONFLICT, changed on both sides (1)\n  /etc/rig/edited-by-admin"), report);
     // The merge happens at shutdown: an edit made after staging counts too.
     machine.run_checked("echo late >/etc/rig/made-by-admin; echo late >>/etc/rig/edited-by-admin");
     rig().reboot();
@@ -151,6 +165,12 @@ BOOST_AUTO_TEST_CASE(upgrade_keeps_data_and_edits) {
     BOOST_TEST(machine.run_checked("cat /etc/rig/made-by-admin") == "late\n");
     BOOST_TEST(machine.run_checked("cat /etc/rig/changed-by-release") == "from the second release\n");
     BOOST_TEST(machine.run_checked("cat /usr/share/rig-next") == "new\n");
+    BOOST_TEST(machine.run("grep -q '^admin:' /etc/passwd && grep -q '^root:' /etc/passwd").ok());
+    BOOST_TEST(machine.run("grep -q ' rig.kept=1' /proc/cmdline").ok());
+    BOOST_TEST(has(machine.run_checked("updatectl status"), "/etc/rig/edited-by-admin was changed here"));
+    BOOST_TEST(has(machine.run_checked("updatectl status --json"), "\"pinned\":true"));
+    BOOST_TEST(has(machine.run_checked("updatectl cleanup --keep 1", Seconds(120)), "nothing to remove"));
+    machine.run_checked("updatectl unpin 1.0", Seconds(120));
     BOOST_TEST(rig().docker_checked({"network", "inspect", "-f", "{{(index .IPAM.Config 0).Subnet}}", "kept"}) ==
                "10.123.0.0/24");
     vm_test::wait_for_unit(rig());
