@@ -175,10 +175,13 @@ ShellClient& Machine::shell() {
 
 std::string Machine::last_seen() noexcept {
     try {
-        // What tells a hang in the firmware from one in the kernel, when the console ends before either speaks.
-        const std::string registers =
-            qmp().execute("human-monitor-command", R"({"command-line": "info registers -a"})");
-        base::write_durable(path("registers.json"), registers);
+        // What tells a hang in the firmware from one in the kernel, when the console ends before either speaks; more
+        // than once, as a loop is in many places.
+        std::string seen;
+        for (const char* command : {"info registers -a", "info registers -a", "info registers -a", "info registers -a",
+                                    "info registers -a", "info registers -a", "info lapic", "x /512xg $rsp"})
+            seen += qmp().execute("human-monitor-command", fmt::format(R"({{"command-line": "{}"}})", command)) + '\n';
+        base::write_durable(path("registers.json"), seen);
     } catch (const std::exception& error) {
         return base::error_chain(error) + "; " + console_->path() + "\n" + console_->tail(40);
     }
