@@ -32,13 +32,9 @@ struct Loaded : EnginedRig {
     }
 };
 
-boost::test_tools::assertion_result has_docker(boost::unit_test::test_unit_id) {
-    return EnginedRig::docker_is_there();
-}
-
 } // namespace
 
-BOOST_FIXTURE_TEST_SUITE(docker_client, Loaded, *boost::unit_test::precondition(has_docker))
+BOOST_FIXTURE_TEST_SUITE(docker_client, Loaded)
 
 BOOST_AUTO_TEST_CASE(version_and_info) {
     BOOST_TEST(docker_ok({"version", "--format", "{{.Server.MinAPIVersion}} {{.Server.Os}}"}) == "1.24 linux");
@@ -235,7 +231,7 @@ struct WithService : EnginedRig {
 
 } // namespace
 
-BOOST_FIXTURE_TEST_SUITE(system_containers, WithService, *boost::unit_test::precondition(has_docker))
+BOOST_FIXTURE_TEST_SUITE(system_containers, WithService)
 
 BOOST_AUTO_TEST_CASE(they_are_seen_by_those_who_ask_and_changed_by_nobody) {
     BOOST_TEST(docker_ok({"ps", "-aq"}).empty());
@@ -331,7 +327,7 @@ struct WithTls : EnginedRig {
 
 } // namespace
 
-BOOST_FIXTURE_TEST_SUITE(mutual_tls, WithTls, *boost::unit_test::precondition(has_docker))
+BOOST_FIXTURE_TEST_SUITE(mutual_tls, WithTls)
 
 BOOST_AUTO_TEST_CASE(a_client_of_the_authority_does_everything) {
     const base::RunResult loaded = remote(directory.path(), {"load"}, base::read_file(busybox_archive()));

@@ -10,9 +10,15 @@
 
 #include "base/error.hpp"
 #include "image_builder.hpp"
+#include "qemu/rig.hpp"
 
 namespace test {
 namespace {
+
+const std::string& docker_client() {
+    static const std::string found = qemu::find_docker(qemu::Places::of_program());
+    return found;
+}
 
 std::string unified_hierarchy() {
     for (const char* path : {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"})
@@ -38,6 +44,7 @@ EnginedRig::EnginedRig() : cgroup_(fmt::format("/atoll-api-test.{}", ::getpid())
     for (const char* name : {"services", "images"})
         base::make_directories(directory / name);
     make_busybox_archive();
+    (void)docker_client(); // a fixture may go to a network namespace of its own
 }
 
 EnginedRig::~EnginedRig() {
@@ -130,12 +137,8 @@ void EnginedRig::kill() {
     engined_ = {};
 }
 
-bool EnginedRig::docker_is_there() {
-    return base::run({"sh", "-c", "command -v docker"}).status.success();
-}
-
 base::RunResult EnginedRig::docker(std::vector<std::string> arguments, const std::string& input) const {
-    arguments.insert(arguments.begin(), "docker");
+    arguments.insert(arguments.begin(), docker_client());
     base::RunOptions options;
     options.spawn.environment = {"DOCKER_HOST=unix://" + (directory / "docker.sock"),
                                  "DOCKER_CONFIG=" + (directory / "docker"), "PATH=" + std::string(::getenv("PATH"))};

@@ -31,7 +31,6 @@ public:
     /// Polls until it is true; fails the test after 30 s.
     void wait_until(const std::string& what, const std::function<bool()>& is_so) const;
 
-    static bool docker_is_there();
     base::TempDir directory{"engined-test"};
     /// Read at `start`: goes into the file --host-config names when it is not empty.
     std::string host_config;

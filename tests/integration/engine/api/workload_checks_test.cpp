@@ -14,10 +14,6 @@ using test::EnginedRig;
 
 namespace {
 
-boost::test_tools::assertion_result has_docker(boost::unit_test::test_unit_id) {
-    return EnginedRig::docker_is_there();
-}
-
 struct Workload : EnginedRig {
     Workload() {
         start();
@@ -65,7 +61,7 @@ struct Workload : EnginedRig {
 
 } // namespace
 
-BOOST_FIXTURE_TEST_SUITE(workload_checks, Workload, *boost::unit_test::precondition(has_docker))
+BOOST_FIXTURE_TEST_SUITE(workload_checks, Workload)
 
 BOOST_AUTO_TEST_CASE(containers_by_name_by_label_and_check_containers) {
     run_detached("web", "app=web");
