@@ -113,9 +113,8 @@ BOOST_AUTO_TEST_CASE(every_compression_gives_the_same_image) {
     const std::string layer = TarBuilder().file("file", std::string(100'000, 'a')).build();
     const std::string config = test::image_config({layer});
     const std::string id = "sha256:" + base::sha256_hex(config);
+    // The codecs are libarchive's; the programs only make the input.
     for (const char* program : {"gzip", "zstd", "xz"}) {
-        if (base::run({"sh", "-c", std::string("command -v ") + program}).status.code != 0)
-            continue; // the codecs are libarchive's; the programs only make the input
         BOOST_TEST_CONTEXT(program) {
             BOOST_TEST(load(test::oci_archive(config, {compress(program, layer)}, "docker.io/library/oci:1")).id == id);
             BOOST_TEST(load(compress(program, test::docker_archive(config, {layer}, {"plain:1"}))).id == id);
