@@ -72,13 +72,18 @@ RigOptions rig_options(const Images& images, const UpOptions& options) {
     return rig;
 }
 
-/// Waits for SIGINT, SIGTERM, or the end of the machine. True when the machine still runs.
-bool wait_for_end(Machine& machine) {
+sigset_t end_signals() noexcept {
     sigset_t signals;
     ::sigemptyset(&signals);
     ::sigaddset(&signals, SIGINT);
     ::sigaddset(&signals, SIGTERM);
-    ::sigprocmask(SIG_BLOCK, &signals, nullptr);
+    return signals;
+}
+
+/// Waits for SIGINT, SIGTERM, or the end of the machine. True when the machine still runs.
+bool wait_for_end(Machine& machine) {
+    const sigset_t signals = end_signals();
+    ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
     const base::UniqueFd signal_fd(base::check(::signalfd(-1, &signals, SFD_CLOEXEC), "signalfd"));
     while (machine.running()) {
         std::array<pollfd, 2> fds{{{signal_fd.get(), POLLIN, 0}, {machine.ended_fd(), POLLIN, 0}}};
@@ -100,7 +105,13 @@ int up(const Places& places, const UpOptions& options) {
     RigOptions wanted = rig_options(images, options);
     if (const auto port = base::read_file_if_exists(port_file); port && options.keep)
         wanted.server_port = static_cast<std::uint16_t>(std::stoul(*port));
+    // The rig's threads never take these: one that could would end the program, and cut the machine's power, while
+    // this thread waits for them. Until then they end a boot that somebody does not want to wait for.
+    const sigset_t signals = end_signals();
+    sigset_t before;
+    ::pthread_sigmask(SIG_BLOCK, &signals, &before);
     Rig rig(places, wanted);
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
     if (!options.keep)
         rig.machine().create();
     base::write_durable(port_file, std::to_string(rig.server().port()));
