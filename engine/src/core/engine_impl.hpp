@@ -3,6 +3,7 @@
 // carried_images.cpp.
 #pragma once
 #include <atomic>
+#include <condition_variable>
 #include <map>
 #include <mutex>
 #include <set>
@@ -23,6 +24,7 @@ struct ExecEntry {
     std::string container;
     ExecConfig config;
     std::mutex mutex; ///< guards what follows
+    std::condition_variable ended;
     bool started = false;
     bool running = false;
     std::optional<int> exit_code;

@@ -99,7 +99,14 @@ std::unique_ptr<Attachment> Engine::Impl::start_exec(const std::string& exec_id,
         failed(text, text.find("ermission denied") != std::string::npos ? 126 : 127);
     }
     publish(*container, "exec_start: " + exec->config.command.front(), {{"execID", exec_id}});
-    return attachment ? share_attachment(std::move(attachment)) : nullptr;
+    if (!attachment)
+        return nullptr;
+    // docker asks for the exit code as soon as the output has ended, and takes what it is told then. The monitor tells
+    // the end on two connections, which two threads of ours read.
+    return share_attachment(std::move(attachment), [exec] {
+        std::unique_lock lock(exec->mutex);
+        exec->ended.wait_for(lock, std::chrono::seconds(10), [&] { return !exec->running; });
+    });
 }
 
 void Engine::Impl::read_exec(const ExecPointer& exec, const std::shared_ptr<MonitorConnection>& control) {
@@ -125,6 +132,7 @@ void Engine::Impl::read_exec(const ExecPointer& exec, const std::shared_ptr<Moni
         exec->pid = 0;
         exec->control.reset();
     }
+    exec->ended.notify_all();
     base::remove_tree(run_directory_of(exec->container) + "/exec/" + exec->id);
     if (const auto container = find(exec->container))
         publish(*container, "exec_die", {{"execID", exec->id}, {"exitCode", std::to_string(code)}});

@@ -215,19 +215,31 @@ void MonitorAttachment::close() noexcept {
 namespace {
 class SharedAttachment final : public Attachment {
 public:
-    explicit SharedAttachment(std::shared_ptr<MonitorAttachment> attachment) : attachment_(std::move(attachment)) {}
-    std::optional<Output> read() override { return attachment_->read(); }
+    SharedAttachment(std::shared_ptr<MonitorAttachment> attachment, std::function<void()> at_end)
+        : attachment_(std::move(attachment)), at_end_(std::move(at_end)) {}
+    std::optional<Output> read() override {
+        auto output = attachment_->read();
+        if (!output && at_end_ && !closed_)
+            at_end_();
+        return output;
+    }
     void write_stdin(std::string_view data) override { attachment_->write_stdin(data); }
     void close_stdin() override { attachment_->close_stdin(); }
-    void close() noexcept override { attachment_->close(); }
+    void close() noexcept override {
+        closed_ = true;
+        attachment_->close();
+    }
 
 private:
     std::shared_ptr<MonitorAttachment> attachment_;
+    const std::function<void()> at_end_;
+    std::atomic<bool> closed_ = false;
 };
 } // namespace
 
-std::unique_ptr<Attachment> share_attachment(std::shared_ptr<MonitorAttachment> attachment) {
-    return std::make_unique<SharedAttachment>(std::move(attachment));
+std::unique_ptr<Attachment> share_attachment(std::shared_ptr<MonitorAttachment> attachment,
+                                             std::function<void()> at_end) {
+    return std::make_unique<SharedAttachment>(std::move(attachment), std::move(at_end));
 }
 
 } // namespace engine

@@ -1,6 +1,8 @@
 // engined's end of the monitor protocol (engine/monitor_protocol.hpp).
 #pragma once
+#include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -81,7 +83,9 @@ private:
     bool closed_ = false;
 };
 
-/// For a caller that owns it, while a container may still have to connect it.
-std::unique_ptr<Attachment> share_attachment(std::shared_ptr<MonitorAttachment> attachment);
+/// For a caller that owns it, while a container may still have to connect it. `at_end` is called before its reader
+/// learns that the output has ended, unless the caller has closed it.
+std::unique_ptr<Attachment> share_attachment(std::shared_ptr<MonitorAttachment> attachment,
+                                             std::function<void()> at_end = {});
 
 } // namespace engine
